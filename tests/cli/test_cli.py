@@ -487,9 +487,9 @@ def test_fault_54_55_a_signal_saves_tells_how_to_go_on_and_sets_the_exit_code(
     _, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert re.search(
-        r"error\[INTERRUPTED\]: stopped in epoch \d+, step \d+ of 4; everything up to there is saved\.", err
+        r"error\[INTERRUPTED\]: stopped in epoch \d+, step \d+ of 4; everything up to this step is saved\.", err
     )
-    assert f"fix: go on with `isthmus resume '{folder}'`" in err
+    assert f"fix: continue with `isthmus resume '{folder}'`" in err
     record = Run(folder).record
     assert record["ended"] == "interrupted"
     assert not (folder / "model").exists()

@@ -111,7 +111,7 @@ def test_the_data_is_the_last_name_that_is_no_recipe(own_run: Run) -> None:
 
 
 def test_runs_that_were_tested_on_other_data_are_not_ranked(own_run: Run, denoiser: Run, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="was tested on other data than"):
+    with pytest.raises(UsageError, match="were tested on different data"):
         compare.compare([str(own_run.path), str(denoiser.path)], out=tmp_path / "out", show=False)
 
 

@@ -93,12 +93,12 @@ def test_fault_59_other_data_is_told_set_by_set(copy: Path, images: Path) -> Non
     x = np.load(images)
     np.save(copy.parent / "more.npy", np.concatenate([x, x[:100]]))
     np.save(copy.parent / "other.npy", x[::-1])
-    with pytest.raises(UsageError, match=r"the data is not what .*copy began with") as caught:
+    with pytest.raises(UsageError, match=r"differs from the data that .*copy began with") as caught:
         isthmus.resume(copy, epochs=9, data=copy.parent / "more.npy", show=False)
     assert caught.value.problems[0] == "train: 160 samples, 1 x 28 x 28 uint8 -> 240 samples, 1 x 28 x 28 uint8"
-    with pytest.raises(UsageError, match=r"other\.npy has changed since") as caught:
+    with pytest.raises(UsageError, match=r"other\.npy differs from the data") as caught:
         isthmus.resume(copy, epochs=9, data=copy.parent / "other.npy", show=False)
-    assert caught.value.problems[0] == "train: 160 samples, 1 x 28 x 28 uint8 as before, with other values"
+    assert caught.value.problems[0] == "train: still 160 samples, 1 x 28 x 28 uint8, but with different values"
     assert Run(copy).metrics["epochs"] == 3
 
 

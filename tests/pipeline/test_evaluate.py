@@ -131,7 +131,7 @@ def test_the_settings_of_a_run_on_data_in_memory_need_data_to_train_again(
     in_memory: Run, images: Path, tmp_path: Path
 ) -> None:
     config = in_memory.path / "config.toml"
-    with pytest.raises(UsageError, match="those of a run that was trained on data in memory") as caught:
+    with pytest.raises(UsageError, match="from a run that was trained on data in memory") as caught:
         isthmus.train(config=config, out=tmp_path / "a", show=False)
     assert caught.value.fix == "name the data: `isthmus train DATA --config …`"
     assert not (tmp_path / "a").exists()

@@ -132,7 +132,7 @@ class Twice(Said):
 
 def test_fault_54_a_second_signal_in_the_loop_leaves_the_last_checkpoint(images: Path, tmp_path: Path) -> None:
     whole = isthmus.train(images, out=tmp_path / "whole", **tiny.FAST | {"batch_size": 8})
-    with pytest.raises(Interrupted, match="stopped at once; the last checkpoint stays") as caught:
+    with pytest.raises(Interrupted, match="stopped at once; the last checkpoint is kept") as caught:
         isthmus.train(images, out=tmp_path / "a", **tiny.FAST | {"batch_size": 8, "show": Twice()})
     assert caught.value.exit_code == 130
     assert Run(tmp_path / "a").record["ended"] == "interrupted"

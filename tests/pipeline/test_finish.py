@@ -50,7 +50,7 @@ def test_a_run_that_was_finished_by_hand_can_be_trained_longer(stopped: Path, im
 def test_a_finished_run_stays_as_it_is(copy: Path) -> None:
     said, before = Said(), (copy / "metrics.json").read_bytes()
     assert isthmus.finish(copy, show=said).metrics["epochs"] == 3
-    assert said.lines == [f"{copy} is finished already: it was trained for 3 epochs, and judged."]
+    assert said.lines == [f"{copy} is already finished: trained for 3 epochs and judged."]
     assert (copy / "metrics.json").read_bytes() == before
 
 
@@ -74,7 +74,7 @@ def test_a_running_training_is_paused_goes_on_and_is_finished_from_elsewhere(ima
         tiny.until(lambda: len({_epochs(out) for _ in range(4) if time.sleep(0.3) is None}) == 1)
         said = Said()
         assert isthmus.resume(out, show=said).metrics == {}
-        assert said.lines == [f"{out} was paused; it goes on in the process that trains it."]
+        assert said.lines == [f"{out} was paused; it continues in the process that trains it."]
         seen = _epochs(out)
         tiny.until(lambda: _epochs(out) > seen)
         run = isthmus.finish(out, show=False)

@@ -40,7 +40,7 @@ def test_a_training_of_two_is_judged_and_told_by_the_first(found: Any, folder: P
     assert costs(run.path) == pytest.approx(costs(folder / "alone"), abs=1e-6)
     assert run.metrics["test"]["mse"] == pytest.approx(Run(folder / "alone").metrics["test"]["mse"], rel=1e-4)
     assert run.record["processes"] == 2
-    assert "2 processes compute each batch of 16 samples together" in run.record["said"]
+    assert "2 processes share each batch of 16 samples" in run.record["said"]
 
 
 def test_fault_70_a_signal_to_one_stops_both_at_the_same_step(found: Any) -> None:
@@ -54,7 +54,7 @@ def test_fault_73_another_number_of_processes_goes_on_to_the_same_end(found: Any
     assert found["resumed alone"][0] == [0]
     assert costs(folder / "stopped") == pytest.approx(costs(folder / "alone"), abs=1e-6)
     changed = Run(folder / "stopped").record["resumed"][0]["changed"]
-    assert "the number of processes is 1 now and was 2; a step learns from 16 samples as before" in changed
+    assert "the number of processes is now 1, before 2; each step still uses 16 samples" in changed
 
 
 def test_fault_49_69_a_killed_process_is_named_and_costs_nothing(found: Any, folder: Path) -> None:
@@ -62,8 +62,8 @@ def test_fault_49_69_a_killed_process_is_named_and_costs_nothing(found: Any, fol
     assert codes == [5, -9]
     assert first["error"].startswith("rank 1 (process ")
     assert "has ended without a word, as if killed; it held " in first["error"]
-    assert first["error"].endswith(" were free. All up to epoch 3, step 0 of 10 is saved.")
-    assert first["fix"] == f"go on, with any number of processes, with `isthmus resume {folder / 'killed'}`"
+    assert first["error"].endswith(" were free. Everything up to epoch 3, step 0 of 10 is saved.")
+    assert first["fix"] == f"continue with `isthmus resume {folder / 'killed'}`, with any number of processes"
     codes, paths = found["resumed by three"]
     assert (codes, set(paths)) == ([0, 0, 0], {str(folder / "killed")})
     assert costs(folder / "killed") == pytest.approx(costs(folder / "alone"), abs=1e-6)
@@ -81,7 +81,7 @@ def test_fault_69_the_last_error_of_a_process_is_told_by_the_first(found: Any, f
 def test_fault_69_a_process_that_hangs_is_named_after_the_time_out(found: Any) -> None:
     codes, (first, second) = found["hanging"]
     assert codes == [5, 5]
-    assert "did not come to the exchange within 3 s. All up to epoch 3, step 0 of 10 is saved." in first["error"]
+    assert "did not come to the exchange within 3 s. Everything up to epoch 3, step 0 of 10 is saved." in first["error"]
     assert first["error"].startswith("rank 1 (process ")
     assert second["error"].endswith("has ended, as it had lost another process.")
 
@@ -97,9 +97,9 @@ def test_fault_48_one_process_short_of_memory_computes_its_part_by_pieces(found:
     [
         ("diverged", 6, "the cost was not a finite number in epoch 3, step 21"),
         ("folder there", 7, "exists and is not empty."),
-        ("other data", 3, "reads other data than rank 0 from "),
+        ("other data", 3, "and rank 0 read different data from "),
         ("no data", 3, "there is no file "),
-        ("other settings", 2, "has settled other settings than rank 0"),
+        ("other settings", 2, "and rank 0 have different settings"),
     ],
 )
 def test_fault_70_an_error_of_one_ends_both_and_is_said_once(case: str, code: int, error: str, found: Any) -> None:
@@ -130,21 +130,23 @@ def test_fault_72_a_busy_port_is_named_with_a_free_one(monkeypatch: pytest.Monke
         _launched(monkeypatch, 0, "127.0.0.1", port)
         error = _refused()
     assert error.code == "RESOURCE-PORT"
-    assert error.message == f"port {port}, where rank 0 would wait for the others, is taken by another program."
+    assert error.message == f"port {port}, where rank 0 waits for the others, is in use by another program."
     fix = str(error.fix)
-    assert fix.startswith("first `export MASTER_PORT=")
+    assert fix.startswith("first run `export MASTER_PORT=")
     with socket.socket() as free:
         free.bind(("", int(fix.strip("`").rpartition("=")[2])))
 
 
 def test_fault_72_a_host_without_address_and_one_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     _launched(monkeypatch, 1, "no-such-host.invalid", 29500)
-    assert _refused().message.startswith("the machine of rank 0, MASTER_ADDR=no-such-host.invalid, has no address: ")
+    assert _refused().message.startswith(
+        "the host name of rank 0, MASTER_ADDR=no-such-host.invalid, cannot be resolved: "
+    )
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     _launched(monkeypatch, 1, "127.0.0.1", port)
-    start = f"2 processes were to join at 127.0.0.1, port {port}, and rank 1 could not: "
+    start = f"rank 1 of 2 processes could not connect to 127.0.0.1, port {port}: "
     assert _refused().message.startswith(start)
 
 

@@ -84,7 +84,7 @@ def test_a_run_goes_on_with_its_pairs_and_with_no_others(run: Run, files: tuple[
     begun = isthmus.train(read(files[0]).train.x, target=files[1], out=tmp_path / "a", **settings)
     with pytest.raises(UsageError, match="data in memory"):
         isthmus.resume(begun.path, epochs=2, show=False)
-    with pytest.raises(UsageError, match="the data is not what"):
+    with pytest.raises(UsageError, match="differs from the data that"):
         isthmus.resume(begun.path, epochs=2, data=shaken(read(files[1]).train.x, 1), show=False)
     longer = isthmus.resume(begun.path, epochs=2, data=read(files[0]).train.x, show=False)
     assert len(longer.history) == 2

@@ -33,7 +33,7 @@ def test_the_page_of_a_finished_run_is_the_one_that_it_left(denoiser: Run, tmp_p
 
 def test_a_run_that_is_not_judged_has_no_page(copy: Path) -> None:
     (copy / "metrics.json").unlink()
-    with pytest.raises(UsageError, match=r"has no metrics\.json yet: it is not trained to its end"):
+    with pytest.raises(UsageError, match=r"has no metrics\.json yet, because it is not finished"):
         reporting.report(copy)
     with pytest.raises(UsageError, match="no run is named"):
         reporting.report()
@@ -83,7 +83,7 @@ def test_a_failure_at_the_end_costs_the_page_alone(
         raise KeyError("planted")
 
     monkeypatch.setattr(reporting, "_page", broken)
-    with pytest.warns(RuntimeWarning, match=r"report\.html was not written, all else of the run was; .*planted"):
+    with pytest.warns(RuntimeWarning, match=r"report\.html was not written; the rest of the run is complete. .*planted"):
         run = isthmus.train(images, out=tmp_path / "a", **tiny.FAST)
     assert run.metrics["verdicts"]
     assert run.record["ended"] == "budget"

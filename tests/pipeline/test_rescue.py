@@ -68,7 +68,7 @@ def test_fault_98_a_run_folder_that_is_lost_in_training_costs_nothing(
     kept, display = rescued(run, lose), Meanwhile(epoch, lambda: lose(run))
     with pytest.raises(FolderGoneError, match=re.escape(f"of 3 is saved in {kept}.")) as caught:
         trained(images, run, show=display)
-    assert (caught.value.exit_code, caught.value.fix) == (5, f"go on with `isthmus resume {kept}`")
+    assert (caught.value.exit_code, caught.value.fix) == (5, f"continue with `isthmus resume {kept}`")
     assert not (run / "run.json").exists()
     assert run.exists() == (lose is replace)
     whole = isthmus.train(images, out=tmp_path / "whole", **FAST)
@@ -105,7 +105,7 @@ def test_fault_98_a_trained_model_is_kept_though_its_folder_goes_while_it_is_jud
 
     with monkeypatch.context() as patch:
         patch.setattr(execution, stage, losing)
-        with pytest.raises(FolderGoneError, match="All up to epoch 3 of 3 is saved in"):
+        with pytest.raises(FolderGoneError, match="Everything up to epoch 3 of 3 is saved in"):
             isthmus.train(images, out=run, **FAST)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a-rescued"]
     weights = tiny.weights(isthmus.load(tmp_path / "a-rescued"))
@@ -115,7 +115,7 @@ def test_fault_98_a_trained_model_is_kept_though_its_folder_goes_while_it_is_jud
 
 
 def test_fault_98_a_resumed_run_that_is_lost_at_once_is_saved_as_far_as_it_was(copy: Path) -> None:
-    with pytest.raises(FolderGoneError, match="All up to epoch 4 of 5 is saved"):
+    with pytest.raises(FolderGoneError, match="Everything up to epoch 4 of 5 is saved"):
         isthmus.resume(copy, epochs=5, show=Meanwhile(4, lambda: shutil.rmtree(copy)))
     assert isthmus.resume(copy.with_name("copy-rescued"), show=False).metrics["epochs"] == 5
 

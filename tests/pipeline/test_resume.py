@@ -38,17 +38,17 @@ def test_fault_54_55_an_interrupted_run_is_resumed_to_the_same_end(
     whole = isthmus.train(images, out=tmp_path / "whole", **given)
     part = tmp_path / "a part"
     with pytest.raises(
-        Interrupted, match=r"stopped in epoch 2, step 8 of 10; everything up to there is saved"
+        Interrupted, match=r"stopped in epoch 2, step 8 of 10; everything up to this step is saved"
     ) as caught:
         isthmus.train(images, out=part, **given | {"show": Said(stop_at=18)})
     assert caught.value.exit_code == 143
-    assert caught.value.fix == f"go on with `isthmus resume '{part}'`"
+    assert caught.value.fix == f"continue with `isthmus resume '{part}'`"
     assert Run(part).record["ended"] == "interrupted"
     with pytest.raises(Interrupted, match="epoch 4, step 8"):
         isthmus.resume(part, show=Said(stop_at=38, number=signal.SIGINT))
     said = Said()
     resumed = isthmus.resume(part, show=said)
-    assert any(line == "going on after epoch 3, step 8" for line in said.lines)
+    assert any(line == "continuing after epoch 3, step 8" for line in said.lines)
     tiny.assert_same_weights(resumed, whole)
     assert tiny.costs_of(resumed) == tiny.costs_of(whole)
     assert resumed.metrics["test"] == whole.metrics["test"]
@@ -69,7 +69,7 @@ def test_a_finished_run_is_not_trained_on_without_being_asked(copy: Path) -> Non
 def test_a_finished_run_is_extended_and_the_reheating_is_said(copy: Path, denoiser: Run) -> None:
     said = Said()
     run = isthmus.resume(copy, epochs=5, show=said)
-    assert any(line.startswith("the schedule is planned again") for line in said.lines)
+    assert any(line.startswith("the learning rate schedule now covers") for line in said.lines)
     assert tiny.costs_of(run)[:3] == tiny.costs_of(denoiser)
     assert (len(tiny.costs_of(run)), run.metrics["epochs"]) == (5, 5)
     assert tomllib.loads((copy / "config.toml").read_text())["training"]["epochs"] == 5
@@ -92,7 +92,7 @@ def test_fault_59_other_data_is_not_mixed_into_a_run(copy: Path, images: Path, d
     kept = images.read_bytes()
     try:
         np.save(images, digits.x[1:201])
-        with pytest.raises(UsageError, match=r"the data is not what .*copy began with") as caught:
+        with pytest.raises(UsageError, match=r"differs from the data that .*copy began with") as caught:
             isthmus.resume(copy, epochs=9, show=False)
     finally:
         images.write_bytes(kept)
@@ -139,7 +139,7 @@ def test_a_table_in_memory_is_trained_judged_and_resumed_with_it(tmp_path: Path)
     with pytest.raises(UsageError, match="was trained on data in memory") as caught:
         isthmus.resume(tmp_path / "a")
     assert "data=" in str(caught.value.fix)
-    with pytest.raises(UsageError, match="the data is not what"):
+    with pytest.raises(UsageError, match="differs from the data that"):
         isthmus.resume(tmp_path / "a", data=frame[::-1], show=False)
     run = isthmus.resume(tmp_path / "a", data=frame, show=False)
     whole = isthmus.train(frame, out=tmp_path / "b", **SMALL | {"batch_size": 8})
@@ -168,17 +168,17 @@ def test_a_module_that_is_another_is_refused_and_the_run_stays_as_it_was(images:
     with pytest.raises(UsageError, match="the module is not built like the one that") as caught:
         isthmus.resume(run.path, epochs=2, module=autoencoder(5), show=False)
     assert any("encoder.weight" in problem for problem in caught.value.problems)
-    with pytest.raises(UsageError, match="trains the module Own, and got a Linear"):
+    with pytest.raises(UsageError, match="trains the module Own, but got a Linear"):
         isthmus.resume(run.path, epochs=2, module=nn.Linear(784, 784), show=False)
     assert {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()} == before
     assert isthmus.resume(run.path, epochs=2, module=autoencoder(4), show=False).metrics["epochs"] == 2
-    with pytest.raises(UsageError, match="that trained a module of your own") as caught:
+    with pytest.raises(UsageError, match="from a run of your own module") as caught:
         isthmus.train(config=run.path / "config.toml", show=False)
     assert caught.value.fix == "call isthmus.fit(module, data) in Python"
 
 
 def test_a_module_for_a_run_that_has_none_is_refused(copy: Path) -> None:
-    with pytest.raises(UsageError, match="trains no module of your own, and got a Linear"):
+    with pytest.raises(UsageError, match="trains no module of your own, but got a Linear"):
         isthmus.resume(copy, epochs=4, module=nn.Linear(2, 2), show=False)
 
 

@@ -79,7 +79,7 @@ def stopping(at: str) -> object:
 
 def test_another_series_or_other_files_are_not_mixed_in(data: str, tmp_path: Path) -> None:
     run_batches.carry_out(tmp_path / "out", JOBS[:1], data, Quiet())
-    with pytest.raises(UsageError, match="holds a series with other settings"):
+    with pytest.raises(UsageError, match="contains a series with different settings"):
         run_batches.carry_out(tmp_path / "out", JOBS, data, Quiet())
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")

@@ -124,10 +124,10 @@ def test_fault_161_a_disk_that_is_gone_amid_an_epoch_costs_no_step(
                 monkeypatch.setattr(os, "pread", lambda *given: read(-1, *given[1:]))
 
     with pytest.raises(
-        ResourceError, match=r"data\.npy can no longer be read: .* All up to epoch 2, .* is saved"
+        ResourceError, match=r"data\.npy can no longer be read: .* Everything up to epoch 2, .* is saved"
     ) as caught:
         isthmus.train(path, out=tmp_path / "run", **SHORT | {"show": Unplugs()})
-    assert caught.value.fix == (f"restore {path} as it was, then go on with `isthmus resume {tmp_path / 'run'}`")
+    assert caught.value.fix == (f"restore {path} as it was, then continue with `isthmus resume {tmp_path / 'run'}`")
     monkeypatch.setattr(os, "pread", read)
     tiny.assert_same_weights(isthmus.resume(tmp_path / "run", show=False), whole)
 

@@ -47,7 +47,11 @@ def test_where_it_never_stops_nothing_is_chosen_and_words_are_not_ordered() -> N
 
 @pytest.mark.parametrize(
     ("grid", "message"),
-    [(["z_size"], "'z_size' names no values"), (["z_size=3"], "names no values"), ([], "no setting is swept")],
+    [
+        (["z_size"], "'z_size' does not list at least two values"),
+        (["z_size=3"], "does not list at least two values"),
+        ([], "no setting is given"),
+    ],
 )
 def test_a_grid_without_values_is_refused(grid: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -122,18 +122,18 @@ def test_a_module_of_ones_own_is_trained_judged_loaded_and_resumed(
         isthmus.load(run.path)
     loaded = isthmus.load(run.path, module=Notebook())
     assert np.array_equal(loaded.encode(digits.x[:3]), run.model.encode(digits.x[:3]))
-    with pytest.raises(ModelFileError, match="trains a module of your own, Notebook"):
+    with pytest.raises(ModelFileError, match="trains your own module Notebook"):
         isthmus.resume(run.path, epochs=4)
     extended = isthmus.resume(run.path, epochs=4, module=Notebook(), show=False)
     assert extended.metrics["epochs"] == 4
 
 
 def test_what_a_module_gives_must_be_what_was_said(images: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"Notebook gives values from -.*, which are not probabilities") as caught:
+    with pytest.raises(UsageError, match=r"Notebook returns values from -.*, which are not probabilities") as caught:
         isthmus.fit(Notebook(nn.Identity), images, output="probabilities", out=tmp_path / "a", **SMALL)
     assert caught.value.fix == 'pass output="logits"'
     given = SMALL | {"likelihood": "bernoulli,output=probabilities"}
-    with pytest.raises(UsageError, match=r"Notebook gives values from -.*, which are not probabilities") as caught:
+    with pytest.raises(UsageError, match=r"Notebook returns values from -.*, which are not probabilities") as caught:
         isthmus.fit(Notebook(nn.Identity), images, out=tmp_path / "a", **given)
     assert caught.value.fix == 'pass likelihood="bernoulli"'
     assert not (tmp_path / "a").exists()

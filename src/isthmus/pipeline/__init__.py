@@ -1,1 +1,1 @@
-"""What a command that trains or measures does, from beginning to end."""
+"""The commands that train or measure, from beginning to end."""

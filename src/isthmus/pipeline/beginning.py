@@ -1,4 +1,4 @@
-"""The trainer at its first step, or where a checkpoint left it; the same in every process of a training."""
+"""Builds the trainer, at its first step or at a checkpoint, in the same state in every process of a training."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def begin(
     *,
     extended: bool = False,
 ) -> tuple[Trainer, float]:
-    """The trainer and the cost of answering with the mean.
+    """The trainer, and the cost of always predicting the mean.
 
-    The first process says what counts: its checkpoint `found`, its fresh weights where there is none, its `extended`.
-    Only what asks `requests` of a folder writes into it.
+    All processes use the checkpoint `found` by the first process, or its fresh weights if there is none, and its value
+    of `extended`. A process writes to the run folder only if its `requests` have one.
     """
     training, rule = prepared.config.training, prepared.config.data.split
     watched, _ = held_apart(prepared.splits.validation, training.calibration, training.seed, rule=rule)
@@ -49,7 +49,7 @@ def begin(
     if found is not None:
         restore(trainer, found)
     else:
-        for value in model.state_dict().values():  # the same seed gives other last bits on another processor
+        for value in model.state_dict().values():  # on another processor the same seed can differ in the last bits
             group.copy_(value)
     if extended:
         monitor.renew_patience()
@@ -57,8 +57,8 @@ def begin(
 
 
 def batches_for(group: AbstractGroup, prepared: Prepared, model: AbstractModel) -> AbstractBatches:
-    """The training batches, of which this process reads no more than it needs."""
-    divided = group.size > 1 and not model.corruption.draws_by_value  # else each draws for the values of all
+    """The training batches; this process reads only the part that it needs."""
+    divided = group.size > 1 and not model.corruption.draws_by_value  # otherwise each process draws for all values
     return prepare.batches_of(prepared, group.slice_of if divided else None)
 
 

@@ -1,4 +1,4 @@
-"""`isthmus compare`: recipes trained on the same data with the same budget, and one table of what each is good for."""
+"""`isthmus compare`: trains recipes on the same data with the same budget, and lists their metrics in one table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from isthmus.tools.sampling.sampling import draw_samples
 from isthmus.training.display import AbstractDisplay, display_of
 from isthmus.wording import label, printable
 
-DRAWN = 1_000  # samples that precision and recall are told on: their standard error is 0.01
+DRAWN = 1_000  # samples for precision and recall, which gives a standard error of about 0.01
 SHOWN = 10  # test images in the picture
 NUMBERS = {
     "mse": "test MSE",
@@ -41,16 +41,16 @@ NUMBERS = {
     "parameters": "parameters",
     "seconds": "seconds",
 }
-SHORT = {  # for a terminal, where the whole table stands in one width
+SHORT = {  # for a terminal, where the whole table must fit the width
     "mse": "test MSE", "bce_over_floor": "BCE - floor", "psnr_db": "PSNR dB", "knn": "k-NN", "parameters": "weights",
 }  # fmt: skip
-DIGITS = {"psnr_db": 2, "knn": 2, "precision": 2, "recall": 2, "parameters": 0, "seconds": 0}  # after the point
-MOST_DIGITS = 6  # beyond, powers of ten read better
+DIGITS = {"psnr_db": 2, "knn": 2, "precision": 2, "recall": 2, "parameters": 0, "seconds": 0}  # decimal places
+MOST_DIGITS = 6  # beyond this, scientific notation is easier to read
 
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """`rows`: a dict a recipe with `name`, `n` seeds, each number of `NUMBERS` as {"mean", "sd"}, and `failed`."""
+    """`rows`: one dict per recipe with `name`, `n` seeds, each number of `NUMBERS` as {"mean", "sd"}, and `failed`."""
 
     folder: Path
     data: str
@@ -63,7 +63,7 @@ class ComparisonTable:
         return [key for key in NUMBERS if any(key in row for row in self.rows)]
 
     def cells(self) -> list[list[str]]:
-        """The same for a terminal: a head, and a row a recipe or run; what failed stands in no row."""
+        """The table for a terminal: a header, and one row per recipe or run, without those that failed."""
         keys = self._keys()
         rows = [row for row in self.rows if not row["failed"]]
         return [["", *(SHORT.get(key, key) for key in keys)]] + [
@@ -71,11 +71,11 @@ class ComparisonTable:
         ]
 
     def failures(self) -> list[str]:
-        """A line for each that failed."""
+        """One line for each recipe or run that failed."""
         return [f"{row['name']} failed: {row['failed']}" for row in self.rows if row["failed"]]
 
     def markdown(self) -> str:
-        """The table, its columns those that some row has."""
+        """The table in Markdown, with every column that at least one row has."""
         keys = self._keys()
         lines = ["| | " + " | ".join(NUMBERS[key] for key in keys) + " |", "|---|" + "---|" * len(keys)]
         for row in self.rows:
@@ -90,10 +90,10 @@ def compare(
     names: Sequence[str], data: str = "mnist-2k", *, out: str | Path | None = None, seeds: Sequence[int] = (0,),
     settings: Mapping[str, Any] | None = None, show: bool | AbstractDisplay = True,
 ) -> ComparisonTable:  # fmt: skip
-    """Trains each recipe of `names` once a seed and measures all alike; names of runs are measured as they are.
+    """Trains each recipe in `names` once per seed and measures all in the same way. Named runs are not trained again.
 
-    Writes comparison.json, .md, .csv and, of images, .png beside the runs. What takes longest after the training is
-    kept in each run, so that the same call goes on where it was stopped.
+    Writes comparison.json, .md, .csv and, for images, .png next to the runs. The slowest results after training are
+    saved in each run, so the same call continues where it was stopped.
 
     Raises: UsageError for a name that is neither a recipe nor a run.
     """
@@ -121,24 +121,24 @@ def compare(
 
 
 def _refuse_other_tests(groups: Mapping[str, Sequence[RunFolder | IsthmusError]]) -> None:
-    """Raises: UsageError for runs of other data, whose errors say nothing beside each other."""
+    """Raises: UsageError for runs on different data, because their errors cannot be compared."""
     members = [(name, m) for name, found in groups.items() for m in found if isinstance(m, RunFolder)]
-    tests = [(name, run.metrics["data"]["name"]) for name, run in members]  # a seed may divide it otherwise
+    tests = [(name, run.metrics["data"]["name"]) for name, run in members]  # another seed may split it differently
     others = [name for name, test in tests if test != tests[0][1]]
     if others:
-        message = f"{others[0]} was tested on other data than {tests[0][0]}, so their errors cannot be compared."
+        message = f"{others[0]} and {tests[0][0]} were tested on different data, so their errors cannot be compared."
         raise UsageError("USAGE-COMPARE", message, fix="name runs of the same data, or recipes and the data")
 
 
 def measured(run: RunFolder, judges: Judges | None = None) -> dict[str, float]:
-    """The numbers of one run; what does not apply is absent. Runs that are set side by side share their `judges`."""
+    """The numbers of one run, without those that do not apply. Runs that are compared share their `judges`."""
     test = run.metrics["test"]
     found = {"mse": test["mse"], "parameters": run.metrics["parameters"], "seconds": run.metrics["seconds"]}
     if test.get("bce_floor") is not None:
         found["bce_over_floor"] = test["bce"] - test["bce_floor"]
     if test.get("psnr_db") is not None:
         found["psnr_db"] = test["psnr_db"]
-    with suppress(UsageError, DataError):  # a module without a code has no neighbors, data without labels neither
+    with suppress(UsageError, DataError):  # needs codes and labels; some modules and data sets have none
         latent, samples = run.latent, run.prepared.splits.test
         if latent.labels is not None and samples.labels is not None:
             known, asked = latent.labels >= 0, samples.labels >= 0
@@ -152,15 +152,15 @@ def measured(run: RunFolder, judges: Judges | None = None) -> dict[str, float]:
 
 
 def parted(names: Sequence[str]) -> tuple[list[str], str]:
-    """Recipes and runs, and behind them the data, if any: the last name that is neither.
+    """Splits `names` into recipes and runs, and the data: the last name if it is neither, else the default.
 
-    Raises: UsageError where nothing is to be compared.
+    Raises: UsageError if there is no recipe or run.
     """
     *members, last = names
     if last in RECIPES or _is_run(last):
         members, last = [*members, last], "mnist-2k"
     if not members:
-        message = f"{last} is data; nothing is to be trained on it."
+        message = f"{last} is data, but no recipe or run is named."
         raise UsageError("USAGE-COMPARE", message, fix=f"name recipes: isthmus compare modern vae {last}")
     return members, last
 
@@ -169,7 +169,7 @@ def seeds_of(text: str) -> list[int]:
     """`"0,1,2"` -> `[0, 1, 2]`. Raises: UsageError."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts):
-        raise UsageError("USAGE-SEEDS", f"{text!r} is not a list of seeds.", fix="write it as --seeds 0,1,2")
+        raise UsageError("USAGE-SEEDS", f"{text!r} is not a list of seeds.", fix="for example --seeds 0,1,2")
     return list(dict.fromkeys(map(int, parts)))
 
 
@@ -207,7 +207,7 @@ def _cell(key: str, value: Mapping[str, Any] | None) -> str:
         return ""
     factor, unit = (100, " %") if key == "knn" else (1, "")
     mean, sd = value["mean"] * factor, None if value["sd"] is None else value["sd"] * factor
-    digits = DIGITS.get(key, max(0, 2 - math.floor(math.log10(abs(mean)))) if mean else 0)  # else three that count
+    digits = DIGITS.get(key, max(0, 2 - math.floor(math.log10(abs(mean)))) if mean else 0)  # else 3 significant digits
     if digits > MOST_DIGITS:
         return f"{label(mean)}{unit}" + ("" if sd is None else f" ± {label(sd)}")
     spread = "" if sd is None or key == "parameters" else f" ± {sd:,.{digits}f}"

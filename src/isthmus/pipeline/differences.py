@@ -1,4 +1,4 @@
-"""In what a run that goes on differs from when it began: its settings, its data, its machine."""
+"""What has changed since a resumed run began: its settings, its data, its machine."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from isthmus.settings import BEFORE
 from isthmus.training.prepared import Prepared
 from isthmus.wording import counted, shell_word
 
-# How far and how fast training goes on; everything it has come to so far stands as it is.
+# How long and how fast training continues; these settings do not change what was trained so far.
 GOES_ON = {"training.epochs", "training.lr"}
-# Where it is computed and where the data lies: threads and device change last bits at most, and whatever a path
-# names now, its content is compared with what the run began with.
+# Where it runs and where the data is: threads and device change the last bits at most, and the content of every path
+# is compared with the data that the run began with.
 ELSEWHERE = {
     "training.device",
     "training.threads",
@@ -26,28 +26,28 @@ ELSEWHERE = {
     "data.validation",
     "data.test",
     "data.data_dir",
-    "data.memory",  # what is streamed, and shuffled how, was settled when the run began
+    "data.memory",  # whether data is streamed, and how it is shuffled, was decided when the run began
 }
 
 
 def settings_changed(run: RunFolder) -> dict[str, str]:
-    """`{"training.lr": "0.006 -> 0.003"}`: what of `config.toml` was edited since the run began and may be.
+    """`{"training.lr": "0.006 -> 0.003"}`: the allowed edits of `config.toml` since the run began.
 
-    Raises: UsageError that lists every other edit, as the rest of the training would not belong to its beginning.
+    Raises: UsageError that lists all other edits, because the run would mix two trainings.
     """
     before = run.record.get("settings")
     if not before:  # a run from before settings were recorded
         return {}
     then, now = flat(before), flat(as_recorded(run.config))
-    usual = flat(as_recorded(Config())) | flat(BEFORE)  # what a setting was before it could be set
+    usual = flat(as_recorded(Config())) | flat(BEFORE)  # the values of settings that older versions did not have
     changed = {name: (then.get(name, usual.get(name)), value) for name, value in now.items()}
     sentences = {name: f"{_as_text(old)} -> {_as_text(new)}" for name, (old, new) in changed.items() if old != new}
     refused = [f"{name}: {change}" for name, change in sentences.items() if name not in GOES_ON | ELSEWHERE]
     if refused:
         n = counted(len(refused), "setting")
-        message = f"{n} in {run.path / CONFIG} changed since the run began, which only epochs and lr may."
+        message = f"{n} in {run.path / CONFIG} changed since the run began; only epochs and lr may change."
         again = f"isthmus train --config {shell_word(run.path / CONFIG)}"
-        fix = f"put the old values back, or train a new run with `{again}`"
+        fix = f"restore the old values, or train a new run with `{again}`"
         raise UsageError("USAGE-RESUME", message, fix=fix, problems=refused)
     return sentences
 
@@ -61,21 +61,21 @@ def flat(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def refuse_other_data(run: RunFolder, splits: Splits, source: str) -> None:
-    """Whether the data is what the run began with, sample by sample.
+    """Checks that the data is the same as when the run began, sample by sample.
 
-    Raises: UsageError that says of each set how it differs: going on would mix two trainings.
+    Raises: UsageError that says how each set differs, because the run would mix two trainings.
     """
     then, now = run.record.get("data", {}), digests(splits)
     problems = [_difference(role, then.get(role, {}), found) for role, found in now.items() if found != then.get(role)]
     if problems:
-        message = f"the data is not what {run.path} began with ({source} has changed since)."
-        fix = "bring the old data back, or train a new run with `isthmus train`"
+        message = f"{source} differs from the data that {run.path} began with."
+        fix = "restore the old data, or train a new run with `isthmus train`"
         raise UsageError("USAGE-RESUME", message, fix=fix, problems=problems)
 
 
 def _difference(role: str, then: dict[str, Any], now: dict[str, Any]) -> str:
     before, found = _size(then), _size(now)
-    return f"{role}: {before} -> {found}" if before != found else f"{role}: {found} as before, with other values"
+    return f"{role}: {before} -> {found}" if before != found else f"{role}: still {found}, but with different values"
 
 
 def _size(about: dict[str, Any]) -> str:
@@ -83,10 +83,10 @@ def _size(about: dict[str, Any]) -> str:
 
 
 def conditions_changed(run: RunFolder, prepared: Prepared) -> list[str]:
-    """Sentences on the versions and the machine where they differ from when `run` began."""
+    """One sentence for each version, and each fact about the machine, that has changed since `run` began."""
     now = {"versions": versions(), "hardware": hardware(prepared)}
     return [
-        f"{key} is {value} now and was {run.record.get(what, {}).get(key)}; the weights may differ in the last bits"
+        f"{key} is now {value}, before {run.record.get(what, {}).get(key)}; the weights may differ in the last bits"
         for what, values in now.items()
         for key, value in values.items()
         if run.record.get(what, {}).get(key) != value
@@ -94,12 +94,12 @@ def conditions_changed(run: RunFolder, prepared: Prepared) -> list[str]:
 
 
 def processes_changed(run: RunFolder, prepared: Prepared, now: int) -> list[str]:
-    """A sentence where another number of processes goes on with `run`, which is allowed."""
+    """A sentence if `run` continues with another number of processes, which is allowed."""
     then = run.record.get("processes", 1)
     if then == now:
         return []
     batch = counted(prepared.config.training.batch_size, "sample")
-    return [f"the number of processes is {now} now and was {then}; a step learns from {batch} as before"]
+    return [f"the number of processes is now {now}, before {then}; each step still uses {batch}"]
 
 
 def _as_text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""`evaluate`: the metrics of a trained run, measured again or on other data."""
+"""`evaluate`: measures the metrics of a trained run again, on its own data or on other data."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ def evaluate(
     binarize: str = "none",
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The metrics of a trained run, measured again; on other `data`, on all of it as test, whose name they then bear.
+    """Measures the metrics of a trained run again. Other `data` is used as test data as a whole, and named in them.
 
     `run`: a `Run`, its folder, a name under `runs/`, or "latest". `data`: a name or path, or an array, tensor, data
-    frame, Dataset or DataLoader; `target` the same of what should come out of it, for noisy data. A run that was
-    trained on data in memory is measured as at its end where it is given that data once more.
-    Where the training data cannot be had, the baselines, which are made from it, are absent. `nll` draws a sample add
-    the importance-weighted bound of a VAE, under `bound`; `binarize` says whether its pixels are made black and white
-    before: "none", "threshold" or "sample". `settings` are reading options for `data` that were given again, such as
-    `{"resize": "28"}`.
+    frame, Dataset or DataLoader. `target`: the clean target for noisy `data`, in the same forms. If a run was trained
+    on data in memory, pass that data to measure it as at the end of training.
+    The baselines are computed from the training data, and are absent if it is not available. `nll` adds the
+    importance-weighted bound of a VAE under `bound`, with this number of draws per sample; `binarize` says how pixels
+    are made black and white first: "none", "threshold" or "sample". `settings` are reading options for `data`, such
+    as `{"resize": "28"}`.
 
-    Raises: UsageError where the data is needed; DataError if it does not fit the model, or has changed since.
+    Raises: UsageError if data must be passed; DataError if it does not fit the model, or has changed since training.
     """
     run = run.current() if isinstance(run, RunFolder) and module is None else RunFolder(_folder(run), module=module)
     _refuse_without(run, data, settings, target)
@@ -67,25 +67,25 @@ def evaluate(
             metrics["bound"] = importance_bound(coded(model), test, draws=nll, seed=seed, binarize=binarize)
         metrics["set"] = check_set(run, known.splits.test).as_dict()
     finally:
-        model.cpu()  # a `Run` that was handed over keeps its model where it was
+        model.cpu()  # the model of a `Run` that was passed in must not change its device
     if other:
         metrics["data"] = _about_other(known)
-        del metrics["mean_cost"]  # that of the run's own validation samples
-        # It says nothing about how the training went, only where it was trained on.
+        del metrics["mean_cost"]  # it belongs to the run's own validation samples
+        # Other data says nothing about how training went, but it may contain training samples.
         seen = [{k: v[k] for k in v if k != "try"} for v in metrics["verdicts"] if _is_seen(v)]
         metrics["verdicts"] = [v for v in metrics["verdicts"] if v["id"] not in OF_TRAINING] + seen
     return metrics
 
 
 def _about_other(prepared: Prepared) -> dict[str, Any]:
-    """The `data` block where other data than the run's own was measured; `trained_on` names that."""
+    """The `data` block for other data than the run's own, which `trained_on` names."""
     test = prepared.splits.test
     about = {"name": test.name, "n_test": len(test), "shape": list(prepared.preprocess.raw_shape)}
     return about | about_series(prepared) | {"trained_on": prepared.config.data.source}
 
 
 def _is_seen(verdict: dict[str, Any]) -> bool:
-    """Whether a verdict says that samples were seen in training; what it would try is about the run's own data."""
+    """Whether a verdict says that samples were seen in training. Its suggestion is about the run's own data."""
     return verdict["id"] == "train-test-overlap" and verdict["level"] != "pass"
 
 
@@ -94,21 +94,21 @@ def _folder(run: str | Path | RunFolder) -> Path:
 
 
 def _refuse_without(run: RunFolder, data: Any, settings: Mapping[str, Any] | None, target: Any) -> None:
-    """Raises: UsageError where a run cannot be measured without data from the caller; before anything is read."""
+    """Raises: UsageError if the caller must pass data to measure this run; before anything is read."""
     if target is not None and data is None:
-        message = "a target is named, and the noisy data that it belongs to is not."
+        message = "a target is given without the noisy data that it belongs to."
         raise UsageError("USAGE-EVALUATE", message, fix=f"isthmus evaluate {run.path} NOISY --target CLEAN")
     if settings and data is None:
-        message = f"{', '.join(settings)}: reading options are for other data, which is not named."
-        raise UsageError("USAGE-EVALUATE", message, fix="name the data after the run, or leave the options out")
+        message = f"{', '.join(settings)}: reading options apply only to other data, but no data is given."
+        raise UsageError("USAGE-EVALUATE", message, fix="name the data after the run, or omit the options")
     if data is None and IN_MEMORY in (run.config.data.source, run.config.data.target):
-        message = f"{run.path} was trained on data in memory, which is not kept with it."
-        fix = "name data to measure it on, or call isthmus.evaluate(path, data=…) with that data"
+        message = f"{run.path} was trained on data in memory, which is not saved with it."
+        fix = "name the data to measure it on, or call isthmus.evaluate(path, data=…) with the training data"
         raise UsageError("USAGE-EVALUATE", message, fix=fix)
 
 
 def _data(run: RunFolder, data: Any, settings: Mapping[str, Any] | None, target: Any) -> tuple[Prepared, bool]:
-    """What the run is measured on, and whether that is other data than its own."""
+    """The data that the run is measured on, and whether it is other data than its own."""
     if data is None:
         return run.prepared, False
     in_memory = IN_MEMORY in (run.config.data.source, run.config.data.target)
@@ -122,12 +122,12 @@ def _data(run: RunFolder, data: Any, settings: Mapping[str, Any] | None, target:
         return _ready(run, _only(test)), True
     try:
         return _ready(run, replace(run.prepared.splits, test=test)), True
-    except DataError:  # the training data is gone or has changed; what is measured on `data` alone still holds
+    except DataError:  # the training data is gone or has changed; metrics of `data` alone are still valid
         return _ready(run, _only(test)), True
 
 
 def _from_disk_or_memory(samples: Samples, settings: Mapping[str, Any] | None) -> Samples:
-    """The samples in memory, or read from disk piece by piece where memory does not hold them."""
+    """The samples in memory, or streamed from disk if they do not fit."""
     options = DataConfig(memory=(settings or {}).get("memory"))
     with allowed(options):
         stored = on_disk(samples, options)
@@ -135,7 +135,7 @@ def _from_disk_or_memory(samples: Samples, settings: Mapping[str, Any] | None) -
 
 
 def _own(run: RunFolder, data: Any, target: Any) -> Splits | None:
-    """The three sets that the run was trained, watched and tested on, if `data` is what they were drawn from."""
+    """The run's training, validation and test sets, if `data` is what it was trained on."""
     try:
         training, options = run.config.training, run.config.data
         if options.window is not None:
@@ -154,7 +154,7 @@ def _if_same(run: RunFolder, splits: Splits) -> Splits | None:
 
 
 def _only(test: Samples) -> Splits:
-    """A test set without anything to compare it with."""
+    """The test set alone, with empty training and validation sets."""
     none = replace(test.changed(lambda x: x[:0]), labels=None, ids=None, groups=None, owner=None)
     return Splits(train=none, validation=none, test=test)
 
@@ -162,7 +162,7 @@ def _only(test: Samples) -> Splits:
 def _ready(run: RunFolder, splits: Splits) -> Prepared:
     preprocess = run.model.preprocess
     splits = replace(splits, test=align_labels(splits.test, preprocess.classes))
-    device = devices.pick_device("auto")  # it may have been trained on another machine
+    device = devices.pick_device("auto")  # the run may have been trained on another machine
     ready = Prepared(run.config, splits, preprocess, device, said=())
     prepare.check_targets(ready)
     return ready

@@ -1,4 +1,4 @@
-"""What happens in a locked run folder: training, saving, judging, drawing; for new runs and for those that go on."""
+"""Trains, saves, judges and draws in a locked run folder, for new runs and for resumed ones."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def execute(
     finish: bool = False,
     group: AbstractGroup = ONE,
 ) -> RunFolder:
-    """Trains, saves, judges and draws, in a locked run folder; with `finish` nothing more is trained.
+    """Trains, saves, judges and draws, in a locked run folder; with `finish`, no further training.
 
-    Of several processes in `group` this is what the first one does; the others `follow`.
+    If `group` has several processes, the first one runs this, and the others run `follow`.
 
-    Raises: DivergedError; Interrupted after a signal, once all that was trained is saved; ResourceError.
+    Raises: DivergedError; Interrupted after a signal, once everything trained is saved; ResourceError.
     """
     with using_threads(prepared.config.training.threads), StopSignals() as stop, _recorded(run, stop, going_on):
         with stop.at_once():
@@ -83,12 +83,12 @@ def execute(
                 _judge(run, prepared, model, trainer, mean_cost, display)
                 run.write_record(judged=True)
                 group.first_of(str(run.path))
-    held = IN_MEMORY in (prepared.config.data.source, prepared.config.data.target)  # what cannot be read again
+    held = IN_MEMORY in (prepared.config.data.source, prepared.config.data.target)  # cannot be read again
     return RunFolder(run.path, module=model.own, model=model.cpu().eval(), prepared=prepared if held else None)
 
 
 def _keep(run: RunFolder, model: AbstractModel, trainer: Trainer, progress: Progress) -> None:
-    """The trained model, its history, and in the record how it ended."""
+    """Saves the trained model, its history, and how the training ended."""
     model.save(run.path / folder.MODEL)
     trainer.monitor.write_history()
     seconds = round(sum(row["seconds"] for row in trainer.monitor.history), 3)
@@ -96,7 +96,7 @@ def _keep(run: RunFolder, model: AbstractModel, trainer: Trainer, progress: Prog
 
 
 def _restore(run: RunFolder, trainer: Trainer, found: Checkpoint) -> None:
-    """Raises: UsageError for a module of the user's that is not built as the one that the run began with."""
+    """Raises: UsageError for a custom module that is built differently from the one that the run began with."""
     try:
         trainer.restore(*found)
     except (RuntimeError, ValueError, KeyError) as error:
@@ -104,7 +104,7 @@ def _restore(run: RunFolder, trainer: Trainer, found: Checkpoint) -> None:
             raise
         problems = [line.strip() for line in str(error).splitlines()[1:]]
         message = f"the module is not built like the one that {run.path} trains."
-        fix = "pass one made as for the training"
+        fix = "build the module exactly as for the first call"
         raise UsageError("USAGE-RESUME", message, fix=fix, problems=problems) from None
 
 
@@ -116,7 +116,7 @@ def _judge(
     mean_cost: float,
     display: AbstractDisplay,
 ) -> None:
-    """Measures and draws, and writes both into the run folder."""
+    """Writes metrics, pictures, the report, and the files for the tools into the run folder."""
     monitor, progress = trainer.monitor, trainer.progress
     ending = {
         "epochs": monitor.epoch,
@@ -164,11 +164,11 @@ def _judge(
 
 @contextmanager
 def _recorded(run: RunFolder, stop: StopSignals, going_on: bool) -> Iterator[None]:
-    """Notes in the run record how it ended, if not as planned; a signal becomes `Interrupted`, with how to go on."""
+    """Records how a run ended if not as planned; a signal becomes `Interrupted`, with a fix that says how to resume."""
     try:
         yield
     except (DivergedError, Interrupted, PeerLostError, DataLostError, UsageError):
-        raise  # noted where they arise, or raised before anything was done
+        raise  # recorded where they occur, or raised before anything was done
     except KeyboardInterrupt:
         raise _stopped(run, stop.exit_code, going_on) from None
     except Exception as error:
@@ -178,12 +178,12 @@ def _recorded(run: RunFolder, stop: StopSignals, going_on: bool) -> Iterator[Non
 
 
 def _stopped(run: RunFolder, exit_code: int, going_on: bool) -> Interrupted:
-    """The end by a signal that was not waited for: before the first step, by a second signal, or while judging."""
+    """The error for a signal that takes effect at once: before the first step, a second signal, or while judging."""
     if run.record.get("ended") in folder.DONE:
         message, fix = "stopped while judging; the trained model is saved.", f"judge it with `{run.how_to_go_on}`"
     elif going_on or has_begun(run.path):
         run.write_record(ended="interrupted")
-        message, fix = "stopped at once; the last checkpoint stays.", f"go on with `{run.how_to_go_on}`"
+        message, fix = "stopped at once; the last checkpoint is kept.", f"continue with `{run.how_to_go_on}`"
     else:
         message, fix = "stopped before anything was trained.", None
     return Interrupted("INTERRUPTED", message, exit_code=exit_code, fix=fix)
@@ -207,9 +207,9 @@ def _run(run: RunFolder, trainer: Trainer, display: AbstractDisplay) -> Progress
         done = _reached(progress)
         raise Interrupted(
             "INTERRUPTED",
-            f"stopped in {done}; everything up to there is saved.",
+            f"stopped in {done}; everything up to this step is saved.",
             exit_code=progress.exit_code,
-            fix=f"go on with `{run.how_to_go_on}`",
+            fix=f"continue with `{run.how_to_go_on}`",
         )
     return progress
 
@@ -217,13 +217,13 @@ def _run(run: RunFolder, trainer: Trainer, display: AbstractDisplay) -> Progress
 def _left_alone(
     run: RunFolder, trainer: Trainer, error: PeerLostError | DataLostError
 ) -> PeerLostError | DataLostError:
-    """The error, once all that was computed is saved: no step was left half done."""
+    """Saves all finished steps, and returns the error with a message that says so."""
     trainer.save()
     run.write_record(ended="interrupted", error=error.message)
-    message = f"{error.message} All up to {_reached(trainer.progress)} is saved."
-    fix = f"go on, with any number of processes, with `{run.how_to_go_on}`"
+    message = f"{error.message} Everything up to {_reached(trainer.progress)} is saved."
+    fix = f"continue with `{run.how_to_go_on}`, with any number of processes"
     if isinstance(error, DataLostError):
-        fix = f"{error.fix}, then go on with `{run.how_to_go_on}`"
+        fix = f"{error.fix}, then continue with `{run.how_to_go_on}`"
     said = type(error)(error.code, message, fix=fix)
     said.is_told, said.exit_code = error.is_told, error.exit_code
     return said
@@ -241,7 +241,7 @@ def _show_epoch(row: dict[str, Any], trainer: Trainer, display: AbstractDisplay)
 
 
 def _warn_live(history: list[dict[str, Any]], epochs: int, display: AbstractDisplay) -> None:
-    """Says once what has gone wrong with the code, after a tenth of the training, in which it may still find itself."""
+    """Warns once if the code collapses, but not in the first tenth of training, when it may still recover."""
     rows = [collapse.live(row) for row in history if row["epoch"] > epochs / 10]
     if rows and rows[-1] is not None and not any(rows[:-1]):
         display.say(f"warning: {rows[-1]}")
@@ -264,17 +264,17 @@ def _announce(
         + _time_needed(prepared, model, trainer)
     )
     if going_on:
-        display.say(f"going on after epoch {p.epoch}" + (f", step {p.batch}" if p.batch else ""))
+        display.say(f"continuing after epoch {p.epoch}" + (f", step {p.batch}" if p.batch else ""))
     display.say(f"run folder: {run.path}")
 
 
 def _length(progress: Progress, batches: int) -> str:
-    """`40 epochs`, or `220 steps` where that is less than a pass over the data."""
+    """`40 epochs`, or `220 steps` if training ends before the first epoch does."""
     return counted(*((progress.batches, "step") if progress.batches < batches else (progress.epochs, "epoch")))
 
 
 def _time_needed(prepared: Prepared, model: AbstractModel, trainer: Trainer) -> str:
-    """`, about 5 s to train` of a table, whose steps are timed; of images the first epochs say it."""
+    """`, at most about 5 s to train` for a table, from timed steps; for images the first epochs show the time."""
     if prepared.preprocess.is_image or model.own is not None:
         return ""
     x = trainer.batches.take(trainer.batches.rows(0)[0], generator_for(prepared.config.training.seed, "time"))

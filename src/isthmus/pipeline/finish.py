@@ -1,4 +1,4 @@
-"""`finish`: a training ends now, with its best weights, judged; where it runs, or from its last checkpoint."""
+"""`finish`: ends a training now, with its best weights, and judges it: where it runs, or from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isthmus.runs.state import has_begun
 from isthmus.system.lock import is_held
 from isthmus.system.requests import FINISH, WAIT, ask, withdraw
 from isthmus.training.display import AbstractDisplay, display_of
-from isthmus.wording import shell_word
+from isthmus.wording import counted, shell_word
 
 
 def finish(
@@ -35,10 +35,10 @@ def finish(
         if _is_finished(run):
             return run
     if _is_finished(run):
-        display.say(f"{run.path} is finished already: it was trained for {len(run.history)} epochs, and judged.")
+        display.say(f"{run.path} is already finished: trained for {counted(len(run.history), 'epoch')} and judged.")
         return run
     if not has_begun(run.path):
-        message = f"{run.path} has no checkpoint yet: nothing is trained that could be kept."
+        message = f"{run.path} has no checkpoint yet, so there is nothing to finish."
         raise UsageError("USAGE-FINISH", message, fix=f"train it with `isthmus resume {shell_word(run.path)}`")
     return resume(run.path, data=data, target=target, module=module, show=display, finish=True)
 
@@ -48,9 +48,9 @@ def _is_finished(run: RunFolder) -> bool:
 
 
 def _wait_for(run: RunFolder, display: AbstractDisplay) -> None:
-    """Asks the process that trains here to finish, and returns once it has ended."""
+    """Asks the process that trains this run to finish, and waits until it has ended."""
     ask(run.path, FINISH)
-    display.say("asked the training to finish; waiting until it is judged (Ctrl-C ends only the waiting)")
+    display.say("asked the training to finish; waiting until it is judged (Ctrl-C stops only the waiting)")
     while is_held(run.path):
         time.sleep(WAIT)
-    withdraw(run.path)  # where it ended before it looked
+    withdraw(run.path)  # in case it ended before it saw the request

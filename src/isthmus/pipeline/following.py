@@ -1,4 +1,4 @@
-"""What the further processes of a training do: they compute their part of each step, write nothing, say nothing."""
+"""What all processes but the first do: they compute their part of each step, and write and print nothing."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from isthmus.training.trainer import Trainer
 
 
 def follow(group: AbstractGroup, prepared: Prepared, model: AbstractModel) -> RunFolder:
-    """Trains with the others and waits until the first process has judged; the run folder that it has made.
+    """Trains with the others, waits until the first process has judged, and returns the run folder that it made.
 
-    Raises: as the first process does, with nothing to be said.
+    Raises: the same errors as the first process, marked as already printed.
     """
     with using_threads(prepared.config.training.threads), StopSignals() as stop:
         try:
@@ -38,7 +38,7 @@ def follow(group: AbstractGroup, prepared: Prepared, model: AbstractModel) -> Ru
 def _train(trainer: Trainer) -> None:
     try:
         progress = trainer.run(lambda row: None, lambda progress: None)
-    except DivergedError as error:  # all find it in the same step
+    except DivergedError as error:  # every process raises it in the same step
         error.is_told = True
         raise
     if progress.stopped_by == "interrupted":

@@ -1,4 +1,4 @@
-"""Joins the processes that a launcher started into one training, and has them agree on settings and data."""
+"""Joins the processes that a launcher started into one training, and checks that their settings and data agree."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from isthmus.system.workers import usable_cores
 from isthmus.training.prepared import Prepared
 from isthmus.wording import counted
 
-JOIN = timedelta(seconds=300)  # until all are there: a scheduler starts them within minutes of each other
-BY_ITSELF = {"training.threads", "data.source", "data.data_dir"}  # settings in which machines may differ
+JOIN = timedelta(seconds=300)  # how long to wait for all: a scheduler starts them within minutes of each other
+BY_ITSELF = {"training.threads", "data.source", "data.data_dir"}  # settings that may differ between machines
 
 
 @contextmanager
 def joined() -> Iterator[AbstractGroup]:
-    """The group that this process belongs to, inside; alone where no launcher started several.
+    """Yields the group of this process; a group of one if no launcher started several.
 
-    Raises: UsageError where the launcher's variables do not fit; ResourceError where the others cannot be reached.
+    Raises: UsageError if the launcher's variables are invalid; ResourceError if the others cannot be reached.
     """
     launch = launched()
     if launch is None:
@@ -54,12 +54,12 @@ def joined() -> Iterator[AbstractGroup]:
 
 
 def cores_of(launch: Launch | None) -> int:
-    """How many threads each of the processes of a machine may use."""
+    """How many threads each process on a machine may use."""
     return max(1, usable_cores() // (1 if launch is None else launch.local_size))
 
 
 def with_threads(prepared: Prepared) -> Prepared:
-    """The same with no more threads than the cores that fall to this process: more would wait for each other."""
+    """Limits the threads to this process's share of the cores, because more would wait for each other."""
     training, launch = prepared.config.training, launched()
     if launch is None or training.threads is None:
         return prepared
@@ -69,7 +69,7 @@ def with_threads(prepared: Prepared) -> Prepared:
 
 @contextmanager
 def in_turn(group: AbstractGroup, config: Config) -> Iterator[None]:
-    """Inside, what `config` names is read: by one process of each machine first where it may have to be downloaded."""
+    """If data may have to be downloaded, one process per machine runs the block first, then the others."""
     launch = launched()
     is_named = group.exchange(not Path(config.data.source).exists())
     if launch is None or not any(is_named):
@@ -85,18 +85,18 @@ def in_turn(group: AbstractGroup, config: Config) -> Iterator[None]:
 
 
 def with_words(group: AbstractGroup, prepared: Prepared) -> Prepared:
-    """The same, with a sentence on how many processes share the work."""
+    """Adds a sentence on how many processes share the work."""
     if group.size == 1:
         return prepared
     batch = prepared.config.training.batch_size
-    sentence = f"{group.size} processes compute each batch of {counted(batch, 'sample')} together"
+    sentence = f"{group.size} processes share each batch of {counted(batch, 'sample')}"
     return replace(prepared, said=(*prepared.said, sentence))
 
 
 def refuse_others(group: AbstractGroup, prepared: Prepared) -> None:
-    """Whether all processes have settled the same settings on the same data.
+    """Checks that all processes have the same settings and the same data.
 
-    Raises: UsageError that lists the settings that differ; DataError that names the process with other data.
+    Raises: UsageError that lists the settings that differ; DataError that names the process with different data.
     """
     if group.size == 1:
         return
@@ -106,8 +106,8 @@ def refuse_others(group: AbstractGroup, prepared: Prepared) -> None:
         for rank, other in enumerate(found):
             _refuse_settings(found[0]["settings"], other["settings"], group.name(rank))
             if other["data"] != found[0]["data"]:
-                message = f"{group.name(rank)} reads other data than rank 0 from {prepared.config.data.source}."
-                fix = "copy the same files to every machine, or name a place that all of them see"
+                message = f"{group.name(rank)} and rank 0 read different data from {prepared.config.data.source}."
+                fix = "copy the same files to every machine, or name a path that all of them can read"
                 raise DataError("DATA-PROCESSES", message, fix=fix)
 
 
@@ -116,13 +116,13 @@ def _refuse_settings(first: dict[str, str], other: dict[str, str], name: str) ->
         f"{key}: {value} on rank 0, {other.get(key)} there" for key, value in first.items() if other.get(key) != value
     ]
     if problems:
-        message = f"{name} has settled other settings than rank 0, by its command or by its machine."
-        fix = "start all with the same command, and name these settings in it"
+        message = f"{name} and rank 0 have different settings, because of the command or the machine."
+        fix = "start all processes with the same command, and set these settings in it"
         raise UsageError("USAGE-PROCESSES", message, fix=fix, problems=problems)
 
 
 def _backend(launch: Launch) -> str:
-    """NCCL between GPUs where each process of this machine has one of its own, gloo for all else; takes the GPU."""
+    """Selects the GPU of this process. NCCL if each process of this machine has its own GPU, otherwise gloo."""
     if not torch.cuda.is_available():
         return "gloo"
     torch.cuda.set_device(launch.local_rank % torch.cuda.device_count())
@@ -131,16 +131,17 @@ def _backend(launch: Launch) -> str:
 
 
 def _table(launch: Launch) -> Any:
-    """The table of the launcher; under srun that of rank 0, which it opens.
+    """The launcher's key-value store; under srun, rank 0 opens it.
 
-    Raises: ResourceError for a host that has no address or does not answer, and for a port that is taken.
+    Raises: ResourceError for a host that has no address or does not answer, and for a port that is in use.
     """
     host, port = os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
     try:
         socket.getaddrinfo(host, None)
     except OSError as error:
-        message = f"the machine of rank 0, MASTER_ADDR={host}, has no address: {error.strerror or error}."
-        raise ResourceError("RESOURCE-PROCESS", message, fix="name one that all machines know") from None
+        message = f"the host name of rank 0, MASTER_ADDR={host}, cannot be resolved: {error.strerror or error}."
+        fix = "set MASTER_ADDR to a host name or IP address that all machines can resolve"
+        raise ResourceError("RESOURCE-PROCESS", message, fix=fix) from None
     try:
         store, _, _ = next(rendezvous("env://", timeout=JOIN))
     except (RuntimeError, ValueError) as error:
@@ -151,12 +152,10 @@ def _table(launch: Launch) -> Any:
 def _unjoined(launch: Launch, host: str, port: str, error: Exception) -> ResourceError:
     reason = str(error).splitlines()[0][:200]
     if launch.rank == 0 and "address already in use" in str(error).lower():
-        message = f"port {port}, where rank 0 would wait for the others, is taken by another program."
-        return ResourceError("RESOURCE-PORT", message, fix=f"first `export MASTER_PORT={_free_port()}`")
-    message = (
-        f"{launch.size} processes were to join at {host}, port {port}, and rank {launch.rank} could not: {reason}."
-    )
-    fix = "see that all processes were started, and that the machines may reach that port"
+        message = f"port {port}, where rank 0 waits for the others, is in use by another program."
+        return ResourceError("RESOURCE-PORT", message, fix=f"first run `export MASTER_PORT={_free_port()}`")
+    message = f"rank {launch.rank} of {launch.size} processes could not connect to {host}, port {port}: {reason}."
+    fix = "check that all processes were started, and that all machines can connect to that port"
     return ResourceError("RESOURCE-PROCESS", message, fix=fix)
 
 

@@ -1,4 +1,4 @@
-"""Writing `report.html`: at the end of a run, and later for one run or to compare several."""
+"""Writes `report.html`, at the end of a run or later, and pages that compare several runs."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from isthmus.training.display import AbstractDisplay
 from isthmus.wording import shell_word
 
 REPORT, COMPARISON = "report.html", "comparison"
-MEASURED = 128  # units whose effect is measured, twice as many as the page draws; each costs as much as 128 samples
+MEASURED = 128  # units whose effect is measured, twice as many as the page shows; each costs as much as 128 samples
 
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """Where the page lies, how large it is, and what had to be left out of it."""
+    """The path and size of the page, and what is missing from it."""
 
     path: Path
     n_bytes: int
@@ -49,12 +49,12 @@ class WrittenReport:
 def report(
     *names: str | Path | RunFolder, out: str | Path | None = None, module: nn.Module | None = None
 ) -> WrittenReport:
-    """Writes the page of a run into its folder as `report.html`; of several runs a comparison beside the first.
+    """Writes `report.html` into the folder of a run; for several runs, a comparison next to the first one.
 
-    `names`: run folders, names under `runs/`, or "latest". `out` names another file. Where the data of a run cannot be
-    read again, or its model is of a class of your own that is not given as `module`, the page says what it lacks.
+    `names`: run folders, names under `runs/`, or "latest". `out` names another file. If the data of a run cannot be
+    read again, or its model is a custom class that is not passed as `module`, the page says what is missing.
 
-    Raises: UsageError for no run, or one that is not trained to its end; ModelFileError for one with a broken file.
+    Raises: UsageError for no run, or an unfinished one; ModelFileError for a run with a broken file.
     """
     if not names:
         raise UsageError("USAGE-RUN", "no run is named.", fix="name a run folder, or latest")
@@ -74,27 +74,25 @@ def report(
 
 
 def report_at_end(run_data: RunData, display: AbstractDisplay) -> None:
-    """The page of a run that has just been judged. A failure here costs the page alone: it is said, not raised."""
+    """Writes the page of a run that has just been judged. A failure here is reported but not raised."""
     try:
         _write(run_data.path / REPORT, _page(run_data), (), run_data.path)
     except IsthmusError as error:  # a full disk
         display.say(f"note: {REPORT} was not written: {error.message}")
     except Exception as error:  # whatever it is, the run is complete
         again = f"isthmus report {shell_word(run_data.path)} --debug"
-        message = f"{REPORT} was not written, all else of the run was; `{again}` shows why: {error!r}"
+        message = f"{REPORT} was not written; the rest of the run is complete. `{again}` shows why: {error!r}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
 def run_data_of(run: RunFolder, read: ReadOnce | None = None) -> RunData:
-    """What a run folder holds, with its data and its model where they can be had; `read` is shared by several runs.
+    """The contents of a run folder, with its data and model if available; several runs can share `read`.
 
-    Raises: UsageError for a run that was not judged yet.
+    Raises: UsageError for a run that has not been judged yet.
     """
     if not run.metrics:
         fix = f"finish it with `isthmus resume {shell_word(run.path)}`"
-        raise UsageError(
-            "USAGE-REPORT", f"{run.path} has no {runs.METRICS} yet: it is not trained to its end.", fix=fix
-        )
+        raise UsageError("USAGE-REPORT", f"{run.path} has no {runs.METRICS} yet, because it is not finished.", fix=fix)
     model, prepared, missing = None, None, ()
     try:
         model = run.model
@@ -103,15 +101,14 @@ def run_data_of(run: RunFolder, read: ReadOnce | None = None) -> RunData:
         model.to(prepared.device)
     except (DataError, ModelFileError) as error:
         lost = "the pictures of test images" if len(run.metrics["data"]["shape"]) == 3 else "the columns and rows"
-        missing = (f"{lost}, the code and the counts of the data: {error.message}",)
+        missing = (f"{lost}, the codes, and the data counts: {error.message}",)
     latent, lost = _latent(run) if model is not None else (None, ())
     moments, missing = code_moments(latent, model), (*missing, *lost)
     return RunData(run.path, run.metrics, run.history, run.record, run.config, prepared, model, moments, missing)
 
 
 def _latent(run: RunFolder) -> tuple[Latent | None, tuple[str, ...]]:
-    """What latent/ holds, or what the data allows to make of it; None for a model without a code, or without either.
-    And what the page says where latent/ is broken."""
+    """The contents of latent/, computed again if necessary, or None; and a note for the page if latent/ is broken."""
     try:
         return run.latent, ()
     except ModelFileError as error:
@@ -121,7 +118,7 @@ def _latent(run: RunFolder) -> tuple[Latent | None, tuple[str, ...]]:
 
 
 def code_moments(latent: Latent | None, model: AbstractModel | None = None) -> CodeMoments | None:
-    """What the page tells of the codes; None for a model without one."""
+    """The statistics of the codes for the page; None for a model without a code."""
     if latent is None:
         return None
     moved = _movement(latent, model) if isinstance(model, Model) and model.bottleneck.continuous else None
@@ -129,7 +126,7 @@ def code_moments(latent: Latent | None, model: AbstractModel | None = None) -> C
 
 
 def _movement(latent: Latent, model: Model) -> np.ndarray:
-    """(Z,) how much each unit moves the output; NaN for all but the most spread of many."""
+    """(Z,) how much each unit changes the output; NaN beyond the `MEASURED` units with the largest spread."""
     moved, units = np.full(latent.z_size, np.nan), np.argsort(-latent.std, kind="stable")[:MEASURED]
     moved[units] = movements(model, latent, units)
     return moved
@@ -159,7 +156,7 @@ def _write(path: Path, page: str, missing: tuple[str, ...], within: Path | None 
 
 
 def _free(folder: Path) -> Path:
-    """The first name that is not taken: comparison.html, comparison-2.html …"""
+    """The first free name: comparison.html, comparison-2.html …"""
     candidates = (folder / f"{COMPARISON}{f'-{n}' if n > 1 else ''}.html" for n in range(1, 100_000))
     return next(path for path in candidates if not path.exists())
 

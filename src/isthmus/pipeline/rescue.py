@@ -1,4 +1,4 @@
-"""A run folder that is gone, or that a link was put into, while it is trained in: what is in memory is saved nearby."""
+"""Saves a training nearby if its run folder disappears, or if a link is put into it, while it trains."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from isthmus.training.trainer import Trainer
 
 @contextmanager
 def rescuing(run: RunFolder, prepared: Prepared, trainer: Trainer) -> Iterator[None]:
-    """Inside, a run folder that is gone costs nothing that was trained: it is saved in the nearest folder above.
+    """If the run folder disappears in the block, saves the training in the nearest parent folder that is writable.
 
-    Raises: the same error, which then names the new folder, and says how to go on with it.
+    Raises: the same error, with a message that names the new folder and a fix that says how to resume.
     """
     try:
         yield
-    except (ResourceError, ModelFileError) as error:  # a file that was put in the folder's place is no folder
+    except (ResourceError, ModelFileError) as error:  # a file may have replaced the folder
         if not (isinstance(error, FolderGoneError) or error.code == "RUN-LINK" or is_gone(run.path)):
             raise
         kept = _saved_nearby(run, prepared, trainer)
         if kept is None:
-            message = f"{error.message} What was trained could not be saved in any folder above it."
-            raise type(error)(error.code, message, fix="make room, and train again") from None
-        message = f"{error.message} All up to {_reached(trainer)} is saved in {kept.path}."
-        raise type(error)(error.code, message, fix=f"go on with `{kept.how_to_go_on}`") from None
+            message = f"{error.message} The training could not be saved in any folder above it."
+            raise type(error)(error.code, message, fix="free disk space, and train again") from None
+        message = f"{error.message} Everything up to {_reached(trainer)} is saved in {kept.path}."
+        raise type(error)(error.code, message, fix=f"continue with `{kept.how_to_go_on}`") from None
 
 
 def _saved_nearby(run: RunFolder, prepared: Prepared, trainer: Trainer) -> RunFolder | None:
-    """A new run folder with what is in memory; above a place where nothing can be written the next is tried."""
+    """A new run folder with what is in memory, in the first parent folder that is writable."""
     for parent in [*nearest(run.path), Path(tempfile.gettempdir())]:
         with suppress(OSError, ResourceError):
             if parent.is_dir():

@@ -1,4 +1,4 @@
-"""`resume`: a run that was stopped goes on, a finished one is trained longer."""
+"""`resume`: continues a stopped run, or trains a finished one longer."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def resume(
     show: bool | AbstractDisplay = True,
     finish: bool = False,
 ) -> RunFolder:
-    """Goes on with a run where it stopped; see `isthmus.resume`. With `finish` only its end is left to do."""
+    """Continues a run where it stopped; see `isthmus.resume`. With `finish`, it is not trained further."""
     display = display_of(show)
     with joined() as group:
         return resume_in(
@@ -91,19 +91,19 @@ def _resume(
     finished = run.record.get("ended") in folder.DONE and run.is_judged
     if finished and (epochs is None or epochs <= len(run.history)):
         asked = "" if epochs is None else f" ({epochs} is not)"
-        more = f"--epochs N with N over {len(run.history)} trains it longer{asked}"
+        more = f"--epochs N with N above {len(run.history)} trains it longer{asked}"
         display.say(f"{run.path} is finished after {counted(len(run.history), 'epoch')}; {more}.")
         group.first_of({"finished": str(run.path)})
         return run
     config = _going_on(run.config, epochs, data, target)
-    if not left_out(run):  # its monitor has watched all validation data so far, and goes on so: bit-equal
+    if not left_out(run):  # an older run, whose monitor used all validation data; so the results stay bit-equal
         config = replace(config, training=replace(config.training, calibration=0.0))
     if epochs is not None and config.training.schedule == "one-cycle" and run.history:
         rises = finished and run.record["ended"] != "request"
         longer = "the longer run, so the learning rate rises again" if rises else counted(epochs, "epoch")
-        display.say(f"the schedule is planned again over {longer}.")
+        display.say(f"the learning rate schedule now covers {longer}.")
     with FolderLock(run.path):
-        withdraw(run.path)  # what was asked of an earlier process
+        withdraw(run.path)  # a request to an earlier process
         refuse_links(run.path)
         files.refuse_newer_folders(run.path)
         clean_up(run.path)
@@ -114,7 +114,7 @@ def _resume(
             refuse_other_data(run, prepared.splits, config.data.source)
         refuse_others(group, prepared)
         if run.is_edited:
-            display.say(f"note: {run.path / folder.CONFIG} was edited since isthmus wrote it")
+            display.say(f"note: {run.path / folder.CONFIG} has been edited since isthmus wrote it")
         notes = [f"{name}: {change}" for name, change in changed.items()] + conditions_changed(run, prepared)
         notes += processes_changed(run, prepared, group.size)
         for sentence in notes:
@@ -125,18 +125,18 @@ def _resume(
 
 
 def _ends_pause(run: RunFolder, display: AbstractDisplay) -> bool:
-    """Whether the run is one that was paused and waits in another process, which then goes on there."""
+    """Ends a pause of a run that waits in another process, which then continues; whether there was one."""
     if not (is_held(run.path) and asked(run.path) == PAUSE):
         return False
     withdraw(run.path)
-    display.say(f"{run.path} was paused; it goes on in the process that trains it.")
+    display.say(f"{run.path} was paused; it continues in the process that trains it.")
     return True
 
 
 def _follow(
     group: AbstractGroup, data: Any, target: Any, module: nn.Module | None, display: AbstractDisplay
 ) -> RunFolder:
-    """What a further process does: with which settings to go on, and from where, it learns from the first one."""
+    """What each other process does: it receives the settings from the first process, and follows it."""
     told = group.first_of(None)
     if "finished" in told:
         return RunFolder(told["finished"], module=module)
@@ -156,7 +156,7 @@ def _ready(
     module: nn.Module | None,
     flatten: bool | str,
 ) -> tuple[Prepared, AbstractModel]:
-    """Data and model of a run that goes on, with no more threads than this process may use."""
+    """Data and model of a resumed run, with no more threads than this process may use."""
     with in_turn(group, config):
         splits = prepare.read_splits(config, data, display, target)
     prepared = with_words(group, with_threads(prepare.prepare(config, splits)))
@@ -165,7 +165,7 @@ def _ready(
 
 @contextmanager
 def _as_it_was(run: RunFolder) -> Iterator[None]:
-    """Puts settings and record back where going on is refused."""
+    """Restores the settings and the record if the run cannot be resumed."""
     manifest = run.path / files.MANIFEST
     stated = regular.read_text(manifest) if manifest.is_file() else None
     kept = {path: regular.read_text(path) for path in (run.path / folder.CONFIG, run.path / folder.RECORD)}
@@ -176,13 +176,13 @@ def _as_it_was(run: RunFolder) -> Iterator[None]:
             checksums.write_text(path, text)
         if stated is None:
             manifest.unlink()
-        else:  # which knows an edit of the settings for one
+        else:  # so that an edit of the settings is still detected
             files.write_text(manifest, stated)
         raise
 
 
 def _refuse_without(run: RunFolder, data: Any, target: Any, module: nn.Module | None) -> None:
-    """Raises: UsageError where the run needs data or a module that only the caller has; before anything is read."""
+    """Raises: UsageError if the caller must pass data or a module; before anything is read."""
     needed = [("data", data, run.config.data.source), ("target", target, run.config.data.target)]
     missing = [f"{name}=…" for name, given, known in needed if given is None and known == IN_MEMORY]
     if missing:
@@ -190,17 +190,17 @@ def _refuse_without(run: RunFolder, data: Any, target: Any, module: nn.Module | 
         raise UsageError("USAGE-RESUME", message, fix=f"call isthmus.resume(path, {', '.join(missing)})")
     own = run.record.get("module")
     if own and module is None:
-        message = f"{run.path} trains a module of your own, {own}; its code is not kept with it."
-        fix = f"go on in Python: isthmus.resume({str(run.path)!r}, module={own}())"
+        message = f"{run.path} trains your own module {own}, whose code is not saved with the run."
+        fix = f"continue in Python: isthmus.resume({str(run.path)!r}, module={own}())"
         raise ModelFileError("MODEL-MODULE", message, fix=fix)
     if module is not None and type(module).__name__ != own:
         message = f"{run.path} trains {f'the module {own}' if own else 'no module of your own'}"
-        message = f"{message}, and got a {type(module).__name__}."
-        raise UsageError("USAGE-RESUME", message, fix=f"pass {own}, as in fit" if own else "leave module= out")
+        message = f"{message}, but got a {type(module).__name__}."
+        raise UsageError("USAGE-RESUME", message, fix=f"pass {own}, as in fit" if own else "omit module=")
 
 
 def _going_on(config: Config, epochs: int | None, data: Any, target: Any) -> Config:
-    """The settings to go on with: a new budget, data that lies elsewhere now, a device that is there."""
+    """The settings for the rest of the run: new epochs, new paths of the data, a device that is available."""
     training, read = config.training, config.data
     if epochs is not None:
         training = replace(training, epochs=epochs)
@@ -210,13 +210,13 @@ def _going_on(config: Config, epochs: int | None, data: Any, target: Any) -> Con
         read = replace(read, target=str(target))
     try:
         devices.pick_device(training.device)
-    except ResourceError:  # begun on another machine
+    except ResourceError:  # the run began on another machine
         training = replace(training, device="auto")
     return replace(config, data=read, training=training)
 
 
 def _take_up(run: RunFolder, prepared: Prepared, notes: list[str], processes: int) -> None:
-    """Notes in the run folder with which settings it goes on from now, and what differs from its beginning."""
+    """Records in the run folder the settings from now on, and what differs from its beginning."""
     checksums.write_text(run.path / folder.CONFIG, configs.write(prepared.config))
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     resumed = [*run.record.get("resumed", []), {"at": now, "changed": notes}]

@@ -1,4 +1,4 @@
-"""Several runs on the same data, one after the other, in one folder; what was interrupted goes on where it stopped."""
+"""Several runs on the same data, one after the other, in one folder; interrupted runs continue where they stopped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from isthmus.wording import duration
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a series: the `name` of its folder, its recipe, and nested settings over it."""
+    """One run of a series: the `name` of its folder, its recipe, and nested settings that override the recipe."""
 
     name: str
     recipe: str
@@ -33,20 +33,20 @@ class Job:
 
 
 def folder_for(out: str | Path | None, name: str) -> Path:
-    """The folder of a series: `out`, new or begun before, or the next free one under runs/."""
+    """The folder of a series: `out`, which may contain the beginning of the series, or a new one under runs/."""
     return finding.new_folder(None, name) if out is None else Path(out)
 
 
 def carry_out(
     folder: Path, jobs: Sequence[Job], data: str, show: AbstractDisplay
 ) -> dict[str, RunFolder | IsthmusError]:
-    """Trains what is not finished yet. A job that fails does not stop the others; its error stands in its place.
+    """Trains what is not finished yet. A job that fails does not stop the others; its error is its result.
 
-    Raises: UsageError where the folder holds another series, or an unknown setting; Interrupted; the first error where
-    every job fails.
+    Raises: UsageError for a folder with another series, or an unknown setting; Interrupted; the first error if every
+    job fails.
     """
     for job in jobs:
-        train.configure(data, job.recipe, job.settings, {})  # a slip in the last job is told before the first
+        train.configure(data, job.recipe, job.settings, {})  # finds mistakes in any job before the first one trains
     _write_plan(folder, jobs, data)
     done: dict[str, RunFolder | IsthmusError] = {}
     begun, trained = time.monotonic(), 0
@@ -59,19 +59,19 @@ def carry_out(
         try:
             done[job.name] = _one(path, job, data, show)
         except Interrupted as error:
-            error.fix = f"go on by the same command with --out {folder}"
+            error.fix = f"continue with the same command and --out {folder}"
             raise
         except IsthmusError as error:
             show.say(f"{job.name} failed: {error.message}")
             done[job.name] = error
     errors = [found for found in done.values() if isinstance(found, IsthmusError)]
-    if len(errors) == len(jobs):  # there is nothing to set side by side
+    if len(errors) == len(jobs):  # there is nothing to compare
         raise errors[0]
     return done
 
 
 def _one(path: Path, job: Job, data: str, show: AbstractDisplay) -> RunFolder:
-    """The run of a job: as it is, continued, or begun."""
+    """The run of a job: finished, resumed, or new."""
     if _finished(path):
         return RunFolder(path)
     quiet = _Within(show)
@@ -89,7 +89,7 @@ def _finished(path: Path) -> bool:
 
 @final
 class _Within(AbstractDisplay):
-    """Shows a run's progress, but not its words: those of ten runs would hide what matters."""
+    """Shows the progress of a run, but not its messages: those of ten runs would hide what matters."""
 
     def __init__(self, outer: AbstractDisplay) -> None:
         self.outer, self.draws = outer, outer.draws
@@ -113,9 +113,9 @@ def _write_plan(folder: Path, jobs: Sequence[Job], data: str) -> None:
     plan = {"data": data, "jobs": [{"name": j.name, "recipe": j.recipe, "settings": merge(j.settings)} for j in jobs]}
     plan = json.loads(json.dumps(plan, default=str))
     path = folder / finding.PLAN
-    if path.is_file() and any(folder.glob(f"*/{runs.RECORD}")):  # a plan of which nothing was begun may be mended
+    if path.is_file() and any(folder.glob(f"*/{runs.RECORD}")):  # a plan may change until its first run begins
         if json.loads(path.read_text(encoding="utf-8")) != plan:
-            message = f"{folder} holds a series with other settings."
+            message = f"{folder} contains a series with different settings."
             raise UsageError("USAGE-SERIES", message, fix="repeat the same command, or name another folder with --out")
         return
     if folder.is_dir() and any(other != path for other in folder.iterdir()):

@@ -1,4 +1,4 @@
-"""`isthmus sweep`: the error against a setting, most often the size of the code, beside PCA's; and where more stops."""
+"""`isthmus sweep`: the error for each value of a setting, often the code size, compared with PCA; chooses a value."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from isthmus.system import files
 from isthmus.training.display import AbstractDisplay, display_of
 from isthmus.wording import number
 
-# A doubling that explains less than this share of the data's variance more is not worth its place: a hundredth is what
-# the eye begins to miss in the reconstructions of digits (0.0007 of MSE), and well above the spread between seeds.
+# A doubling is not worth its cost if it explains less than this additional share of the variance: 0.01 is about the
+# smallest visible difference in the reconstructions of digits (0.0007 of MSE), and far above the spread between seeds.
 PAYS = 0.01
-MOST_VALIDATION = 2_000  # samples on which the size is chosen: their mean error is known to 2 %
+MOST_VALIDATION = 2_000  # samples on which the size is chosen: enough to know their mean error to 2 %
 
 
 @dataclass(frozen=True)
 class Point:
-    """One run: its settings, errors per value, and PCA's on the same test data with as many numbers as its code has."""
+    """One run: its settings, errors per value, and PCA's on the same test data with one component per code unit."""
 
     name: str
     values: tuple[str, ...]
@@ -46,7 +46,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Scan:
-    """`points` in the order of the grid over `names`; `choice` is the chosen value of the first setting, or None."""
+    """`points` in the order of the grid of `names`; `choice` is the chosen value of the first setting, or None."""
 
     folder: Path
     data: str
@@ -77,10 +77,10 @@ def sweep(
 ) -> Scan:  # fmt: skip
     """Trains a run for each combination of `grid`, such as ["z_size=2,4,8", "lr=1e-3,1e-2"], and draws the errors.
 
-    Values that are lists themselves are written with an x: "hidden=512x256,256". Writes sweep.json, .csv and .png
-    beside the runs; the same call goes on where it was stopped.
+    For values that are lists themselves, use an x: "hidden=512x256,256". Writes sweep.json, .csv and .png next to the
+    runs; the same call continues where it was stopped.
 
-    Raises: UsageError for an unknown setting, or one without several values.
+    Raises: UsageError for an unknown setting, or one with fewer than two values.
     """
     display = display_of(show)
     names, values = parse_grid(grid)
@@ -106,26 +106,28 @@ def sweep(
 
 
 def parse_grid(grid: Sequence[str]) -> tuple[tuple[str, ...], list[list[str]]]:
-    """`["z_size=2,4"]` -> `(("z_size",), [["2", "4"]])`. Raises: UsageError for a setting that is not swept."""
+    """`["z_size=2,4"]` -> `(("z_size",), [["2", "4"]])`. Raises: UsageError for a setting without two values."""
     names, values = [], []
     for text in grid:
         name, equals, listed = text.partition("=")
         found = [value.strip() for value in listed.split(",") if value.strip()]
         if not equals or len(found) < 2:
-            raise UsageError("USAGE-SWEEP", f"{text!r} names no values to try.", fix="write it as z_size=2,4,8,16")
+            message = f"{text!r} does not list at least two values to try."
+            raise UsageError("USAGE-SWEEP", message, fix="list them like this: z_size=2,4,8,16")
         where_is(name.strip())
         names.append(name.strip())
         values.append(list(dict.fromkeys(found)))
     if not names:
-        raise UsageError("USAGE-SWEEP", "no setting is swept.", fix="name one with its values: z_size=2,4,8,16")
+        message = "no setting is given."
+        raise UsageError("USAGE-SWEEP", message, fix="name a setting with its values: z_size=2,4,8,16")
     return tuple(names), values
 
 
 def choose(name: str, points: Sequence[Point]) -> tuple[str | None, str]:
-    """The smallest value of a numeric setting after which a doubling explains less than 1 % of the variance more.
+    """The smallest value of a numeric setting beyond which a doubling explains less than 1 % more of the variance.
 
-    By the validation errors, between neighboring values, a step of a factor f counting as log2 f doublings; the
-    variance is the error of the mean. (None, why) where that cannot be said.
+    Uses the validation errors of neighboring values; a step by a factor f counts as log2 f doublings. The variance is
+    the error of the mean. Returns (None, reason) if there is no such value.
     """
     try:
         known = sorted(((float(p.values[0]), p) for p in points), key=lambda pair: pair[0])

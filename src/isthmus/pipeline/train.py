@@ -1,4 +1,4 @@
-"""From data to a new run folder: `train` and `fit`, and what would happen (`dry_run`)."""
+"""From data to a new run folder: `train` and `fit`, and `dry_run`, which only shows what would happen."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ from isthmus.training.choices import SIGMOID
 from isthmus.training.display import AbstractDisplay, display_of
 from isthmus.training.optimizer import plan
 from isthmus.training.prepared import IN_MEMORY, Prepared
+from isthmus.wording import counted
 
-LOOKED_AT = 100  # samples on which an own module shows what its output is
+LOOKED_AT = 100  # samples on which the output range of a custom module is checked
 
 
 def train(
@@ -47,7 +48,7 @@ def train(
     command: Sequence[str] | None = None,
     began: Callable[[RunFolder], object] | None = None,
 ) -> RunFolder:
-    """A new run with these settings; see `isthmus.train`."""
+    """Trains a new run with these settings; see `isthmus.train`."""
     with joined() as group:
         before = group.first_of(_begun_before(out))
         if before is not None:
@@ -68,7 +69,7 @@ def fit(
     show: bool | AbstractDisplay = True,
     settings: Mapping[str, Any],
 ) -> RunFolder:
-    """A new run that trains a module of the caller's; see `isthmus.fit`."""
+    """Trains a custom module in a new run; see `isthmus.fit`."""
     if output not in {"logits", "probabilities"}:
         raise UsageError("USAGE-OUTPUT", f"output is {output!r}.", fix='use "logits" or "probabilities"')
     resolved = configure(data, None, None, {"network": "own", "bottleneck": "identity"} | dict(settings), target)
@@ -85,7 +86,7 @@ def configure(
     settings: Mapping[str, Any],
     target: Any = None,
 ) -> Config:
-    """The checked configuration of these arguments; later ones win: recipe, config, settings."""
+    """The checked configuration from these arguments. Later ones win: recipe, config, settings."""
     layer = configs.read(Path(config)) if isinstance(config, str | Path) else dict(config or {})
     top: dict[str, Any] = {} if recipe is None else {"recipe": recipe}
     if isinstance(data, str | Path):
@@ -95,18 +96,18 @@ def configure(
     if target is not None:
         settings = {"data.target": str(target) if isinstance(target, str | Path) else IN_MEMORY} | dict(settings)
     if layer.get("model", {}).get("network") == "own":
-        message = "the settings are those of a run that trained a module of your own, whose code is not kept with it."
+        message = "the settings are from a run of your own module, whose code is not saved with the run."
         raise UsageError("USAGE-CONFIG", message, fix="call isthmus.fit(module, data) in Python")
     where = str(config) if isinstance(config, str | Path) else "settings"
     resolved = resolve(layer, top, configs.nest(settings), where=where)
     if IN_MEMORY in (resolved.data.source if data is None else "", resolved.data.target if target is None else ""):
-        message = "the settings are those of a run that was trained on data in memory, which is not kept with it."
+        message = "the settings are from a run that was trained on data in memory, which is not saved with the run."
         raise UsageError("USAGE-CONFIG", message, fix="name the data: `isthmus train DATA --config …`")
     return resolved
 
 
 def dry_run(config: Config, data: Any = None, *, show: bool | AbstractDisplay = True) -> dict[str, Any]:
-    """Everything up to the first step: reads and checks the data, builds the model, and says what would happen."""
+    """Does everything up to the first step: reads and checks the data, builds the model, returns the plan."""
     display = display_of(show)
     prepared = prepare.prepare(config, prepare.read_splits(config, data, display))
     model = prepare.fresh_model(prepared)
@@ -137,7 +138,7 @@ def _train(
     group: AbstractGroup = ONE,
 ) -> RunFolder:
     if own is not None and not isinstance(own, nn.Module):
-        message = f"fit takes a torch.nn.Module, and got a {type(own).__name__}."
+        message = f"fit takes a torch.nn.Module, but got a {type(own).__name__}."
         raise UsageError("USAGE-MODULE", message, fix="pass an instance of your class; isthmus.train needs none")
     with group.together():
         with in_turn(group, config):
@@ -171,11 +172,11 @@ def _train(
 def _ready(
     config: Config, splits: Splits, display: AbstractDisplay, own: nn.Module | None, flatten: bool | str, output: str
 ) -> tuple[Prepared, AbstractModel]:
-    """Everything before the first step: what is settled, and the model that training starts from."""
+    """Everything before the first step: the final settings with the data, and the untrained model."""
     prepared = prepare.prepare(config, splits)
     if own is not None:
         prepared = _for_own(prepared, output, config.model.likelihood)
-    model = prepare.fresh_model(prepared, own, flatten)  # before the folder: a mistake in a part's name leaves none
+    model = prepare.fresh_model(prepared, own, flatten)  # before the folder is made, in case a part's name is wrong
     penalty_weights(model)
     prepared = with_threads(prepare.settle_threads(prepared, model))
     if own is not None:
@@ -186,7 +187,7 @@ def _ready(
 
 
 def _begun_before(out: str | Path | None) -> str | None:
-    """The run that these processes had begun before their launcher started them again, as one had failed."""
+    """The run that these processes began before their launcher restarted them because one had failed."""
     launch = launched()
     if launch is None or not launch.attempt:
         return None
@@ -203,18 +204,19 @@ def _launch() -> str | None:
 
 
 def _list_skipped(run: RunFolder, prepared: Prepared, display: AbstractDisplay) -> None:
-    """Writes `skipped.txt`: every file that `--skip-bad-files` left out, with its fault."""
+    """Writes `skipped.txt`: every file that `--skip-bad-files` skipped, with the reason."""
     splits = prepared.splits
     skipped = skipped_files(splits.train, splits.validation, splits.test)
     if skipped:
         files.write_text(run.path / folder.SKIPPED, "\n".join(skipped) + "\n")
-        display.say(f"note: the files that were left out ({len(skipped):,}) are listed in {run.path / folder.SKIPPED}")
+        files_skipped = counted(len(skipped), "bad file")
+        display.say(f"note: skipped {files_skipped}; the list is in {run.path / folder.SKIPPED}")
 
 
 def _for_own(prepared: Prepared, output: str, asked: str) -> Prepared:
-    """The same with the likelihood for the output of an own module, where `asked` is the one in the settings."""
+    """Sets the likelihood for the output of a custom module; `asked` is the one in the settings."""
     likelihood = prepared.config.model.likelihood
-    if asked == "auto":  # what a network of ours gives goes through a sigmoid; what an own one gives is the image
+    if asked == "auto":  # a built-in network is followed by a sigmoid; a custom module returns the image itself
         likelihood = likelihood.removesuffix(f",{SIGMOID}")
     if likelihood == "bernoulli" and output == "probabilities":
         likelihood = "bernoulli,output=probabilities"
@@ -224,16 +226,16 @@ def _for_own(prepared: Prepared, output: str, asked: str) -> Prepared:
 
 
 def _check_output(model: AbstractModel, prepared: Prepared, output: str, display: AbstractDisplay) -> None:
-    """Whether what an own module gives can be what `output` says.
+    """Checks that the output of a custom module agrees with `output`.
 
-    Raises: UsageError for probabilities outside of [0, 1]. Logits that all lie inside are only said.
+    Raises: UsageError for probabilities outside of [0, 1]. Logits that are all inside only cause a note.
     """
     if model.likelihood.range is None:
         return
     with torch.no_grad(), evaluation(model):
         params = model(prepared.x(prepared.splits.train, LOOKED_AT).to(prepared.device)).params
     low, high = (float(v) for v in torch.aminmax(params))
-    inside, what = low >= 0 and high <= 1, f"{type(model.own).__name__} gives values from {low:.3g} to {high:.3g}"
+    inside, what = low >= 0 and high <= 1, f"{type(model.own).__name__} returns values from {low:.3g} to {high:.3g}"
     if model.likelihood.params_range is not None and not inside:
         fix = 'pass output="logits"' if output == "probabilities" else 'pass likelihood="bernoulli"'
         raise UsageError("USAGE-OUTPUT", f"{what}, which are not probabilities.", fix=fix)
