@@ -83,7 +83,9 @@ def test_a_failure_at_the_end_costs_the_page_alone(
         raise KeyError("planted")
 
     monkeypatch.setattr(reporting, "_page", broken)
-    with pytest.warns(RuntimeWarning, match=r"report\.html was not written; the rest of the run is complete. .*planted"):
+    with pytest.warns(
+        RuntimeWarning, match=r"report\.html was not written; the rest of the run is complete. .*planted"
+    ):
         run = isthmus.train(images, out=tmp_path / "a", **tiny.FAST)
     assert run.metrics["verdicts"]
     assert run.record["ended"] == "budget"
