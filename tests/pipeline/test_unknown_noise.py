@@ -44,7 +44,7 @@ def test_no_psnr_is_told_and_what_was_taken_away_is_judged(run: Run) -> None:
 
 def test_the_noise_that_was_estimated_is_kept_with_the_settings(run: Run) -> None:
     assert run.config.model.noise == run.model.config.noise == "unknown:1"
-    assert "the noise is estimated at" in " ".join(run.record["said"])
+    assert "the noise has an estimated standard deviation" in " ".join(run.record["said"])
 
 
 def test_its_pictures_show_what_was_taken_away(run: Run) -> None:
@@ -71,6 +71,6 @@ def test_any_size_is_denoised(run: Run) -> None:
 
 def test_networks_of_one_size_are_refused(tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 256, (20, 1, 28, 28), dtype=np.uint8)
-    with pytest.raises(UsageError, match="trains on halves of images"):
+    with pytest.raises(UsageError, match="trains on images of half the size"):
         isthmus.train(x, noise="unknown", out=tmp_path / "a", show=False)
     assert not (tmp_path / "a").exists()

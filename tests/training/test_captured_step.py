@@ -190,8 +190,8 @@ def test_a_recording_that_does_not_follow_its_inputs_is_found_out(
     for trainer in (eager, found):
         tiny.run(trainer)
     assert found.step.notes == [
-        "the training step was not captured as a CUDA graph: its replay differs from it. Training runs without it, "
-        "more slowly."
+        "the training step was not captured as a CUDA graph: the replay gives a different result. Training "
+        "runs without it, more slowly."
     ]
     for name, value in tiny.weights(eager.model).items():
         torch.testing.assert_close(tiny.weights(found.model)[name], value, rtol=1e-3, atol=1e-4, msg=name)
@@ -252,4 +252,4 @@ def test_what_is_known_not_to_be_recordable_is_named(monkeypatch: pytest.MonkeyP
     assert "module of your own" in (why_not(own) or "")  # type: ignore[arg-type]
     halved = tiny.trainer(ready).step
     halved.gradients._halve(8)  # type: ignore[union-attr]
-    assert why_not(halved) == "it is computed in parts"  # type: ignore[arg-type]
+    assert why_not(halved) == "the step is computed in parts"  # type: ignore[arg-type]

@@ -28,9 +28,9 @@ def test_fault_43_a_cost_that_is_no_number_stops_within_eight_steps(at: int, tmp
         tiny.run(trainer)
     assert trainer.model.own.steps - at < LOOK_EVERY
     assert all(bool(value.isfinite().all()) for value in tiny.weights(trainer.model).values())
-    assert "That update was skipped." in caught.value.message
-    assert ("Epoch 1 is kept in the checkpoint." in caught.value.message) == (at > 12)
-    assert (caught.value.exit_code, caught.value.fix) == (6, "train again with a lower rate: --lr 0.002")
+    assert "This update was skipped." in caught.value.message
+    assert ("The checkpoint of epoch 1 is kept." in caught.value.message) == (at > 12)
+    assert (caught.value.exit_code, caught.value.fix) == (6, "train again with a lower learning rate: --lr 0.002")
 
 
 def test_fault_43_the_bad_update_is_skipped() -> None:
@@ -49,7 +49,7 @@ def test_fault_43_weights_or_data_that_overflow_are_named_as_the_cause(value: fl
     table = tiny.table()
     table[:, 0] = value
     ready = tiny.prepared(table, batch_size=8, scale="none", output_bias="zero")
-    with pytest.raises(DivergedError, match="it was so from the first steps: the weights overflow"):
+    with pytest.raises(DivergedError, match="began in the first steps, so either the weights overflow"):
         tiny.run(tiny.trainer(ready))
 
 
@@ -61,7 +61,7 @@ def test_fault_43_a_batch_that_holds_nan_is_named_as_the_cause() -> None:
     trainer.batches = trainer.step.batches = Batches(
         data, ready.preprocess, batch_size=8, augment="none", seed=0, device=ready.device
     )
-    with pytest.raises(DivergedError, match=r"step 2 .*the batch itself holds values that are not finite"):
+    with pytest.raises(DivergedError, match=r"step 2 .*the batch itself contains values that are not finite"):
         tiny.run(trainer)
 
 

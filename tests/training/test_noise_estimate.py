@@ -53,20 +53,20 @@ def test_small_smooth_cells_are_no_noise_that_neighbors_share() -> None:
 def test_what_is_estimated_settles_how_far_apart_pixels_are_taken() -> None:
     white, said = settle_noise(PHOTO, pictures(0.1))
     assert white.noise == "unknown:1"
-    assert "as good as not at all" in said[0]
+    assert "so the noise is almost independent" in said[0]
     blurred, said = settle_noise(PHOTO, pictures(0.1, 0.6))
     assert blurred.noise == "unknown:2"
-    assert "pixels 2 apart are taken for each other" in said[0]
+    assert "training pairs pixels that are 2 apart" in said[0]
     chosen, said = settle_noise(ModelConfig(network="unet", noise="unknown:1"), pictures(0.1, 0.6))
     assert chosen.noise == "unknown:1"
     assert "hardly shared 2 pixels apart" in said[0]
 
 
 def test_networks_and_costs_that_cannot_learn_so_are_refused() -> None:
-    with pytest.raises(UsageError, match="trains on halves of images") as caught:
+    with pytest.raises(UsageError, match="trains on images of half the size") as caught:
         settle_noise(ModelConfig(network="mlp", noise="unknown"), pictures(0.1))
     assert caught.value.fix == "pass --recipe photo"
-    with pytest.raises(UsageError, match="learned by squared errors"):
+    with pytest.raises(UsageError, match="needs the squared error"):
         settle_noise(ModelConfig(network="unet", noise="unknown", likelihood="laplace"), pictures(0.1))
 
 

@@ -61,7 +61,7 @@ def test_the_cost_fits_the_data(data: np.ndarray, settings: dict, likelihood: st
 def test_fault_47_the_batch_size_is_lowered_to_the_data_and_said() -> None:
     ready = tiny.prepared(tiny.table(20), batch_size=64)
     assert ready.config.training.batch_size == 16
-    assert "batch size lowered from 64 to 16: there are no more training samples" in ready.said
+    assert "batch size lowered from 64 to 16, the number of training samples" in ready.said
     assert [len(rows) for rows in prepare.batches_of(ready).rows(0)] == [16]
     assert not any("batch size" in line for line in tiny.prepared(tiny.table(100), batch_size=64).said)
 
@@ -181,7 +181,7 @@ def test_passes_count_epochs_or_what_the_steps_amount_to() -> None:
 
 def test_a_chosen_augmentation_is_said_with_the_way_to_switch_it_off(digits: tiny.Digits) -> None:
     said = tiny.prepared(digits.samples, epochs=50).said
-    assert said == ("augmentation shift:2: training passes 50 times over 320 images (--augment none: off)",)
+    assert said == ("augmentation shift:2: training takes 50 passes over 320 images (turn off with --augment none)",)
     assert tiny.prepared(digits.samples, epochs=50, augment="none").said == ()
     with pytest.raises(UsageError, match="a table cannot be shifted"):
         tiny.prepared(tiny.table(), augment="shift:1")

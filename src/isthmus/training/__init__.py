@@ -1,1 +1,1 @@
-"""From settings and data to trained weights."""
+"""Training: from settings and data to trained weights."""

@@ -1,7 +1,7 @@
 """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with our groups of parameters, each in one tensor.
 
-The update is PyTorch's own kernel. Its class is not used: it gathers its lists again at every step, takes a kernel call
-for each small tensor, and its first use imports PyTorch's compiler, 2 seconds of a processor's time in every run.
+The update is PyTorch's own kernel. Its class is not used because it collects its lists again at every step, needs a
+kernel call for each small tensor, and imports PyTorch's compiler at first use, which costs 2 seconds in every run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from isthmus.training.flat_group import FlatGroup
 
-EPS = 1e-8  # PyTorch's default, and that of Kingma and Ba 2015, algorithm 1
+EPS = 1e-8  # the default of PyTorch and of Kingma and Ba 2015, algorithm 1
 
 
 class AdamW:
@@ -38,7 +38,7 @@ class AdamW:
 
     @property
     def is_fused(self) -> bool:
-        """Whether a step is one kernel for each group, which never waits for `grad_scale` and `found_inf`."""
+        """Whether a step is one kernel per group, which never waits for `grad_scale` and `found_inf`."""
         return all(group.is_fused for group in self.groups)
 
     @property
@@ -47,17 +47,17 @@ class AdamW:
         return float(self.groups[0].rate)
 
     def norm(self) -> Tensor:
-        """The length of all gradients together, ()."""
+        """The norm of all gradients together, ()."""
         found = [gradient for group in self.groups for gradient in group.found_gradients()]
         if len(found) == len(self.groups) and all(gradient.ndim == 1 for gradient in found):
-            return sum((g.dot(g) for g in found[1:]), found[0].dot(found[0])).sqrt()  # in half the time
+            return sum((g.dot(g) for g in found[1:]), found[0].dot(found[0])).sqrt()  # takes half the time
         return torch.nn.utils.get_total_norm(found)
 
     def step(self, share: float | Tensor, *, grad_scale: Tensor | None = None, found_inf: Tensor | None = None) -> None:
-        """One update at `share` of every group's peak rate; () on the device where a step is captured.
+        """One update at `share` of every group's peak rate; for a captured step, `share` is () on the device.
 
-        Gradients are divided by `grad_scale` first, and nothing happens where `found_inf` is 1; both are () on the
-        device, and `found_inf` needs the kernel.
+        Gradients are divided by `grad_scale` first, and nothing happens if `found_inf` is 1. Both are () on the
+        device; `found_inf` needs the kernel.
         """
         for group in self.groups:
             group.step(share, self.betas, EPS, scale=grad_scale, skip=found_inf)
@@ -71,22 +71,22 @@ class AdamW:
         return {id(p): low for group in self.groups for p, low in zip(group.parameters, group.keep_low(), strict=True)}
 
     def refresh_low(self) -> None:
-        """Lets those copies follow weights that were changed by others."""
+        """Updates those copies after other code has changed the weights."""
         for group in self.groups:
             group.refresh_low()
 
     def release(self) -> None:
-        """Gives each parameter a memory of its own again; a further step gathers them again."""
+        """Gives each parameter its own memory again; the next step collects them again."""
         for group in self.groups:
             group.release()
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state as flat names, for a checkpoint: `"3.exp_avg"` belongs to the fourth parameter."""
+        """The state by flat names, for a checkpoint: `"3.exp_avg"` belongs to the fourth parameter."""
         states = [state for group in self.groups for state in group.state()]
         return {f"{i}.{name}": value for i, state in enumerate(states) for name, value in state.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Puts back what `tensors` gave; rates and the like stay as they are."""
+        """Restores the state that `tensors` returned; settings such as rates stay as they are."""
         states: list[dict[str, Tensor]] = [{} for _ in self.parameters]
         for address, value in tensors.items():
             index, _, name = address.partition(".")

@@ -1,4 +1,4 @@
-"""A moving average of the weights: what an epoch is judged by and what is kept, while training goes on beside it."""
+"""A moving average of the weights, which is evaluated and saved after each epoch instead of the trained weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 class AveragedWeights:
     """average <- average + (1 - d) (weights - average) after each step, with d = min(decay, (1 + step) / (10 + step)).
 
-    The rising d forgets the first weights soon. No step waits for the device.
+    Because d starts small, the first weights are soon forgotten. No step waits for the device.
 
     Source: Polyak and Juditsky 1992, SIAM J. Control and Optimization 30(4); the ramp is that of TensorFlow's
     `ExponentialMovingAverage`.
@@ -29,13 +29,13 @@ class AveragedWeights:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Takes in the weights after `step` steps."""
+        """Updates the average with the weights after `step` steps."""
         share = 1 - min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.average, self.weights, share)  # pyright: ignore[reportPrivateImportUsage]
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Inside, the model's weights are the average."""
+        """Inside the block, the model's weights are the average."""
         trained = [weight.detach().clone() for weight in self.weights]
         self._put(self.average)
         try:
@@ -49,11 +49,11 @@ class AveragedWeights:
             weight.copy_(value)
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a checkpoint keeps."""
+        """The averages by name, for a checkpoint."""
         return dict(zip(self.names, self.average, strict=True))
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes up what `tensors` gave. Raises: KeyError where a weight is missing."""
+        """Restores what `tensors` returned. Raises: KeyError if a weight is missing."""
         for name, average in zip(self.names, self.average, strict=True):
             average.copy_(tensors[name])

@@ -1,7 +1,8 @@
-"""A step that is captured once and replayed: one start of a CUDA graph in the place of some hundred operations.
+"""A step that is captured once and replayed: one launch of a CUDA graph instead of a few hundred operations.
 
-A graph repeats what was recorded, on the same memory. So whatever changes from step to step has a tensor of its own,
-filled before each replay, and the generator is seeded again: a replay draws what the step would have drawn otherwise.
+A graph repeats what was recorded, on the same memory. So everything that changes from step to step has its own tensor,
+which is filled before each replay. The generator is seeded again, so a replay draws the same random numbers as the
+step itself.
 
 Source: https://docs.pytorch.org/docs/stable/notes/cuda.html, CUDA graphs.
 """
@@ -24,9 +25,9 @@ from isthmus.training.halving import HalvingGradients
 from isthmus.training.step import AbstractStep, EagerStep, Stepped
 from isthmus.training_config import TrainingConfig
 
-WARM = 3  # steps before the capture, in which libraries choose kernels and take memory: PyTorch's documentation does 3
-# What a replay may differ by from the step that it stands for: rounding, which is not measured on a GPU in bfloat16.
-# Another batch, or other noise, changes the update by more: the tests leave one of them as it was.
+WARM = 3  # steps before the capture, in which libraries choose kernels and allocate memory; as in PyTorch's docs
+# How much a replay may differ from the step itself because of rounding, which was not measured on a GPU in bfloat16.
+# Another batch, or other noise, changes the update by more; the tests check this.
 COST_AGREES, UPDATE_AGREES = 1e-3, 0.05
 
 Work = Callable[[], Stepped]
@@ -37,13 +38,13 @@ class AbstractRecorder(ABC):
 
     @abstractmethod
     def warm(self, work: Work) -> Stepped:
-        """Runs `work` where it will be recorded."""
+        """Runs `work` on the stream where it will be recorded."""
 
     @abstractmethod
     def record(self, work: Work, generator: torch.Generator) -> Work:
-        """What repeats `work`, which is not run by this, or undone after it; it draws from `generator`.
+        """Returns a function that repeats `work`, which draws from `generator`. May run `work`; the caller undoes it.
 
-        Raises: RuntimeError where it does something that cannot be recorded.
+        Raises: RuntimeError if `work` does something that cannot be recorded.
         """
 
 
@@ -66,10 +67,10 @@ class CudaRecorder(AbstractRecorder):
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(generator)
         usual = torch.cuda.current_stream()
-        try:  # other threads, such as that of a page that shows the training, may use the GPU meanwhile
+        try:  # other threads may use the GPU meanwhile, such as that of a page that shows the training
             with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
                 stepped = work()
-        finally:  # a capture that fails leaves its own stream the current one
+        finally:  # after a failed capture its own stream would stay the current one
             torch.cuda.set_stream(usual)
 
         def replay() -> Stepped:
@@ -81,10 +82,10 @@ class CudaRecorder(AbstractRecorder):
 
 @final
 class CapturedStep(AbstractStep):
-    """What `eager` does, replayed for batches of `batch_size` samples; others it is left to do itself.
+    """Replays the step of `eager` for batches of `batch_size` samples; `eager` itself computes all other batches.
 
-    The first replay is compared with the step itself. Where they differ, or nothing can be recorded, `notes` says so
-    and all steps are those of `eager`.
+    The first replay is compared with the step itself. If they differ, or nothing can be recorded, `notes` says so and
+    `eager` computes all steps.
     """
 
     def __init__(self, eager: EagerStep, recorder: AbstractRecorder, batch_size: int) -> None:
@@ -95,7 +96,7 @@ class CapturedStep(AbstractStep):
         self.generator = torch.Generator(device)
         self.begun = 0  # whole batches so far that were not replayed
         self.replay: Work | None = None
-        self.augmented = False  # in the recording
+        self.augmented = False  # whether the recording augments
         self.is_given_up = False
 
     @property
@@ -127,7 +128,7 @@ class CapturedStep(AbstractStep):
         self.share.fill_(share)
 
     def _capture(self, rows: Tensor, step: int, done: float, share: float) -> Stepped:
-        """This step, done by `eager`; the recording is made of other values, and tried on those of this step."""
+        """Records with other values, tries the recording on this step, and returns what `eager` computes for it."""
         before = [tensor.clone() for tensor in self._changed()]
         self.augmented = self.eager.batches.augments(done)
         self._fill(rows.flip(0), seed_of(self.eager.settings.seed, "capture"), done / 2, share / 2)
@@ -144,19 +145,19 @@ class CapturedStep(AbstractStep):
         stepped = self.eager(rows, step, done, share)
         agrees = _agree(tried, stepped, found, self._weights(), before[: len(found)])
         if agrees is False:
-            self._give_up("its replay differs from it")
+            self._give_up("the replay gives a different result")
         self.replay = replay if agrees else None
         return stepped
 
     def _work(self) -> Stepped:
-        """What is recorded: the step of `eager`, on tensors that stay where they are."""
+        """The work to record: the step of `eager`, on tensors that keep their memory."""
         eager = self.eager
         pair = eager.pair(self.rows, self.generator, self.done, augmented=self.augmented)
         learned = eager.gradients.used(pair, self.generator, self.done)
         return Stepped(learned.told, learned.penalties, eager.update_unseen(learned.cost, self.share))
 
     def _changed(self) -> list[Tensor]:
-        """All that a step changes; the weights come first."""
+        """All tensors that a step changes; the weights come first."""
         groups = self.eager.optimizer.groups
         moved = [tensor for group in groups for tensor in (*group.moments, group.steps)]
         return [group.weights for group in groups] + moved + list(self.eager.model.buffers())
@@ -183,7 +184,7 @@ def step_for(
     optimizer: AdamW,
     gradients: HalvingGradients,
 ) -> EagerStep | CapturedStep:
-    """The step that the settings ask for, or, with a note, one without a graph where that cannot be."""
+    """The step that the settings request; if a graph is not possible, a step without one, with a note."""
     eager = EagerStep(model, batches, settings, optimizer, gradients)
     if settings.step != "graph":
         return eager
@@ -194,22 +195,22 @@ def step_for(
 
 
 def why_not(eager: EagerStep) -> str | None:
-    """What keeps a step from being recorded, as far as that is known beforehand."""
+    """Why a step cannot be recorded, as far as this is known in advance."""
     if eager.model.own is not None:
-        return "the network is a module of your own, and what its code does between operations would not be repeated"
+        return "the network is your own module, and a graph would not repeat its Python code"
     if not isinstance(eager.gradients.used, WholeGradients):
-        return "it is computed in parts"
+        return "the step is computed in parts"
     if eager.batches.lies_on.type != eager.device.type:
         return "the data is not in the memory of the GPU"
     if not eager.optimizer.is_fused:
-        return "this PyTorch has no optimizer step that never waits"
+        return "this version of PyTorch has no fused AdamW for this device"
     return None
 
 
 def _agree(
     tried: Stepped, stepped: Stepped, found: list[Tensor], right: list[Tensor], before: list[Tensor]
 ) -> bool | None:
-    """Whether the replay did what the step did; None where the step was skipped, which tells nothing."""
+    """Whether the replay gave the same result as the step; None if the step was skipped."""
     if float(stepped.bad):
         return None
     costs = float((tried.told - stepped.told).abs() / stepped.told.abs().clamp_min(1e-12))

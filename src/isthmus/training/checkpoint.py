@@ -1,7 +1,7 @@
-"""What `resume` needs, committed so that a crash at any instant leaves the old checkpoint or the new one.
+"""Checkpoints for `resume`, committed so that a crash at any time leaves the old checkpoint or the new one.
 
-Each is a folder `step-000123/` with a manifest, made under another name and renamed; `latest` is a small text file.
-The one before is kept as well, in case the newest turns out damaged.
+Each is a folder `step-000123/` with a manifest, written under another name and then renamed; `latest` is a small text
+file. The previous checkpoint is kept as well, in case the newest one is damaged.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ STATE = "state.json"
 
 
 class Checkpoints:
-    """The checkpoints in `folder`: `save` commits one, `load` gives the newest that is whole."""
+    """The checkpoints in `folder`: `save` commits one, `load` returns the newest intact one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def save(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
-        """Commits named groups of tensors (a .safetensors file each) and a JSON state.
+        """Commits named groups of tensors (one .safetensors file each) and a JSON state.
 
-        The folder above must be there: a run that was deleted is not made again.
+        The parent folder must exist: a deleted run is not created again.
 
-        Raises: ResourceError if the disk is full or not writable; the checkpoints before stay as they were. As
-        `places.guard` where the folder above is gone, or a link stands on the way.
+        Raises: ResourceError if the disk is full or not writable; older checkpoints are not changed. Errors of
+        `places.guard` if the parent folder is gone, or if the path contains a link.
         """
         writers = {f"{group}.safetensors": partial(save_tensors, tensors=values) for group, values in tensors.items()}
         text = json.dumps(files.finite_or_null(dict(state)), indent=1)
@@ -49,17 +49,20 @@ class Checkpoints:
         writers |= {STATE: lambda path: path.write_text(text, encoding="utf-8")}
         files.write_folder(folder, writers, within=self.folder.parent)
         files.write_text(self.folder / "latest", folder.name + "\n", within=self.folder.parent)
-        with suppress(OSError), anchored(self.folder, self.folder.parent) as place:  # else they go after the next one
+        with (
+            suppress(OSError),
+            anchored(self.folder, self.folder.parent) as place,
+        ):  # or at the next save
             for old in _folders(place)[:-KEPT]:
                 remove(old)
         return folder
 
     def load(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
-        """(tensors, state) of the newest whole checkpoint; None if there is none.
+        """(tensors, state) of the newest intact checkpoint; None if there is none.
 
-        A damaged one is moved aside, named in a warning, and the one before is taken.
+        A damaged checkpoint is renamed, with a warning, and the previous one is used.
 
-        Raises: ModelFileError where `folder` is a link, or a checkpoint is of a later isthmus.
+        Raises: ModelFileError if `folder` is a link, or if a newer version of isthmus wrote a checkpoint.
         """
         refuse_link(self.folder)
         for folder in reversed(_folders(self.folder)):
@@ -70,7 +73,7 @@ class Checkpoints:
                     raise
                 aside = self._moved_aside(folder)
                 warnings.warn(
-                    f"{error.message} It was moved to {aside.name}; an older checkpoint is used.", stacklevel=2
+                    f"{error.message} It was renamed to {aside.name}; the previous checkpoint is used.", stacklevel=2
                 )
                 continue
             tensors = {path.stem: load_file(path) for path in folder.glob("*.safetensors")}
@@ -89,6 +92,6 @@ class Checkpoints:
 
 
 def _folders(place: Path) -> list[Path]:
-    """Those that `save` wrote: links are left alone, and so is what else lies there."""
+    """The folders that `save` wrote, without links and other files."""
     found = [path for path in place.glob("step-*") if re.fullmatch(r"step-\d+", path.name)]
     return sorted(path for path in found if path.is_dir() and not path.is_symlink())

@@ -1,4 +1,4 @@
-"""What `auto` stands for: the network, the likelihood and the augmentation that fit the data."""
+"""The values that replace `auto`: the network, the likelihood and the augmentation that fit the data."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ from isthmus.training.table_choices import (
 from isthmus.training_config import STEPS, TrainingConfig
 from isthmus.wording import widths
 
-# Passes over the training images from which random shifts help, see docs/experiments.md: one pass with shifts cost
-# 0.0009 of BCE, three 0.0002, ten gained 0.0005; at 160 passes over 1,600 images two pixels beat one and three.
+# Number of passes from which random shifts of images help, see docs/experiments.md: shifts cost 0.0009 of BCE with one
+# pass and 0.0002 with three, and gain 0.0005 with ten; at 160 passes over 1,600 images, two pixels beat one and three.
 ONE_PIXEL_FROM, TWO_PIXELS_FROM = 5, 41
-# On the validation rows of three tables 160 passes with dropout tell hidden cells better than 80 without it, and know
-# what they were trained on less by heart; see docs/experiments.md.
+# On the validation rows of three tables, 160 passes with dropout predict hidden cells better than 80 without it, and
+# memorize the training rows less; see docs/experiments.md.
 PASSES = 160
-DROPOUT = 0.1  # 0.2 tells hidden cells no better, and those that are seen worse
-OFTEN = 40  # passes: rows that come less often are hardly learned by heart, and dropout would only slow the learning
+DROPOUT = 0.1  # 0.2 predicts hidden cells no better, and visible cells worse
+OFTEN = 40  # passes: with fewer, rows are hardly memorized, and dropout would only slow down training
 Z_SIZE_OF_DENOISERS = 64  # of images: 0.0818 instead of 0.0849 of validation BCE, docs/experiments.md
 SIGMOID = "output=sigmoid"  # halves the squared error of 16-bit images with an even background, docs/experiments.md
-SHIFT_UNTIL = 0.9  # the last tenth sees images as they are: at forty passes 0.0004 better than never
+SHIFT_UNTIL = 0.9  # no shifts in the last tenth of training: 0.0004 better at forty passes than shifts to the end
 
 
 def settle_network(model: ModelConfig, preprocess: Preprocess, n: int) -> tuple[ModelConfig, list[str]]:
-    """The same with a network and its widths for n samples, and what is to be said of a choice that was not the user's.
+    """Sets the network and its widths for n samples, and returns notes on choices that the user did not make.
 
-    Raises: DataError for images that the network cannot take.
+    Raises: DataError for images that the network does not accept.
     """
     shape, text = preprocess.shape, model.network
-    noisy = is_denoiser(model) and model.hidden is None  # widths that were asked for are those of the mlp
+    noisy = is_denoiser(model) and model.hidden is None  # widths that the user sets are for the mlp
     network = fitting_network(shape, noisy=noisy) if text == AUTO else text
     hidden = usual_widths(network, shape) if model.hidden is None else model.hidden
     if is_without_code(network) and len(shape) != 3:
-        raise UsageError("USAGE-NETWORK", "unet takes images, and this is a table.", fix="choose another recipe")
+        raise UsageError("USAGE-NETWORK", "unet needs images, but this is a table.", fix="choose another recipe")
     if parse(network)[0] == "conv":
         check_sides(shape)
     if text == AUTO and has_linear_path(model, preprocess):
@@ -75,13 +75,13 @@ def settle_network(model: ModelConfig, preprocess: Preprocess, n: int) -> tuple[
 
 
 def _takes_longer(model: ModelConfig, shape: tuple[int, ...]) -> bool:
-    """Whether images that would get the network mlp got conv, for their noise."""
+    """Whether images that would use the network mlp use conv because of their noise."""
     chosen = model.network == AUTO and model.hidden is None
     return chosen and fitting_network(shape, noisy=is_denoiser(model)) != fitting_network(shape)
 
 
 def is_denoiser(model: ModelConfig) -> bool:
-    """Whether a code has to tell what noise covers. Of masked pixels it tells what it guesses, which was not tried."""
+    """Whether the code has to recover what noise covers. Not true for masking, for which this was not tried."""
     kinds = {parse(part)[0] for one in alternatives(model.noise) for part in joined(one)}
     return not (kinds & {"none", "masking"} or is_without_code(model.network))
 
@@ -92,18 +92,18 @@ def is_unknown(noise: str) -> bool:
 
 
 def settle_noise(model: ModelConfig, x: Tensor) -> tuple[ModelConfig, list[str]]:
-    """The same with how far apart `--noise unknown` takes its pixels, and what is estimated of the noise of x (N, C, H,
-    W), network input that nobody knows clean.
+    """Sets the pixel distance for `--noise unknown` from the noise of x (N, C, H, W), network input without clean
+    targets, and returns notes on the noise.
 
-    Raises: UsageError for networks that do not take images of half the size, and for another cost than squared error.
+    Raises: UsageError for networks that do not accept images of half the size, and for losses except squared error.
     """
     _, given, options = parse(model.noise)
     if not is_without_code(model.network):
-        message = f"--noise unknown trains on halves of images, which the network {model.network} cannot take."
+        message = f"--noise unknown trains on images of half the size, which network {model.network} does not accept."
         raise UsageError("USAGE-NOISE", message, fix="pass --recipe photo")
     if model.likelihood not in {"auto", "gaussian"}:
-        message = f"--noise unknown is learned by squared errors, not by --loss {model.likelihood}."
-        raise UsageError("USAGE-NOISE", message, fix="leave --loss out, or pass --loss gaussian")
+        message = f"--noise unknown needs the squared error, but --loss is {model.likelihood}."
+        raise UsageError("USAGE-NOISE", message, fix="omit --loss, or pass --loss gaussian")
     estimate = estimate_noise(x)
     if given not in (None, "auto") or options:
         return model, [estimate.sentence(chosen=True)]
@@ -111,8 +111,8 @@ def settle_noise(model: ModelConfig, x: Tensor) -> tuple[ModelConfig, list[str]]
 
 
 def settle_code(model: ModelConfig, splits: Splits, known: TrainingStatistics) -> tuple[ModelConfig, list[str]]:
-    """The same with a size of its code, and what is to be said of it: of tables by their principal components, for
-    images that are to be cleaned a longer one than else.
+    """Sets the code size and returns notes on it. Tables: by their principal components. Denoisers of images get a
+    longer code than other models.
     """
     preprocess = known.preprocess
     if preprocess.is_image or not wants_fitting_code(model, preprocess):
@@ -133,14 +133,12 @@ def settle_code(model: ModelConfig, splits: Splits, known: TrainingStatistics) -
 def settle_budget(
     training: TrainingConfig, model: ModelConfig, n: int, preprocess: Preprocess
 ) -> tuple[TrainingConfig, list[str]]:
-    """The same with a number of steps, and what is to be said of it; where columns are of several kinds, with at most
-    `PASSES` passes over n rows.
-
-    More of them learn few rows by heart: see docs/experiments.md.
+    """Sets the number of steps and returns notes on it. For columns of several kinds, at most `PASSES` passes over n
+    rows: more passes memorize small tables, see docs/experiments.md.
     """
     if training.steps is None and training.epochs is None and _takes_longer(model, preprocess.shape):
-        steps = STEPS // 2  # of conv, which after 3,000 of mnist-2k is 0.8 dB above what mlp reaches with 8,000
-        said = f"training takes {steps:,} steps, half of the usual: each takes twice as long (--epochs: another number)"
+        steps = STEPS // 2  # on mnist-2k, conv after 3,000 steps is 0.8 dB better than mlp after 8,000
+        said = f"training takes {steps:,} steps, half the usual number: each takes twice as long (change with --epochs)"
         return replace(training, steps=steps), [said]
     if preprocess.encoding is None and has_linear_path(model, preprocess):
         training, said = fitting_budget(training, n)
@@ -148,17 +146,17 @@ def settle_budget(
     per_epoch = -(-n // min(training.batch_size, n))
     if training.steps is not None or training.epochs is not None:
         return replace(training, steps=training.budget), []
-    training = replace(training, steps=max(training.budget, per_epoch))  # every sample once, however many there are
+    training = replace(training, steps=max(training.budget, per_epoch))  # at least one pass, however large the data
     most = PASSES * per_epoch
     if preprocess.encoding is None or training.budget <= most:
         return training, []
-    said = f"training passes {PASSES} times over {n:,} rows, {most:,} steps (--epochs: another number)"
+    said = f"training takes {PASSES} passes over {n:,} rows, {most:,} steps (change with --epochs)"
     return replace(training, epochs=PASSES), [said]
 
 
 def settle_dropout(model: ModelConfig, training: TrainingConfig, n: int, preprocess: Preprocess) -> ModelConfig:
-    """The same with dropout for tables of few rows, each of which comes often: where columns are of several kinds and
-    no code is drawn, and beside a linear path.
+    """Sets dropout for small tables, whose rows are repeated often: with columns of several kinds and a code that is
+    not sampled, or with a linear path.
     """
     if model.dropout is not None:
         return model
@@ -168,19 +166,19 @@ def settle_dropout(model: ModelConfig, training: TrainingConfig, n: int, preproc
 
 
 def _draws(model: ModelConfig) -> bool:
-    """Whether the code is drawn, as in a VAE."""
+    """Whether the code is sampled, as in a VAE."""
     return any(part.partition(":")[0] == "gaussian" for part in joined(model.bottleneck))
 
 
 def fitting_likelihood(model: ModelConfig, preprocess: Preprocess, *, beyond: bool = False) -> str:
-    """The likelihood for `auto`: by what the values are, by whether a prior is weighed against them, and by whether
-    images reach `beyond` their black and white.
+    """The likelihood for `auto`: it depends on the values, on whether the code has a prior, and on whether pixels lie
+    `beyond` the black and white of images.
 
-    At a deviation fixed to 1, that of a whole standardized column, a Gaussian code would tell nothing finer than it.
+    A VAE with a fixed standard deviation of 1, as wide as a standardized column, would learn no finer detail.
     """
-    if is_without_code(model.network) or starts_at_components(model, preprocess):  # the picture of components is a mean
+    if is_without_code(model.network) or starts_at_components(model, preprocess):  # components minimize squared error
         return "gaussian"
-    if preprocess.is_image and preprocess.limits:  # a Bernoulli's targets have to lie in [0, 1]
+    if preprocess.is_image and preprocess.limits:  # the targets of a Bernoulli must be in [0, 1]
         return "bernoulli"
     if preprocess.encoding is not None:
         return "columns,variance=learned" if _draws(model) else "columns"
@@ -189,8 +187,8 @@ def fitting_likelihood(model: ModelConfig, preprocess: Preprocess, *, beyond: bo
 
 
 def fitting_start(model: ModelConfig, preprocess: Preprocess) -> str:
-    """How weights start: at principal components where layers of images can, which is better after one pass and after
-    320 (docs/experiments.md). With noise, penalties and pixels that nobody sees that was not tried.
+    """How weights are initialized: from principal components if the layers for images allow it, which is better after
+    one pass and after 320 (docs/experiments.md). Not tried with noise, penalties or transparent pixels.
     """
     parts = parse(model.network)[0] == "mlp" and not parse(model.network)[2], model.activation in PAIRS_KEEP
     plain = model.bottleneck == "identity" and model.noise == model.terms == "none"
@@ -200,12 +198,12 @@ def fitting_start(model: ModelConfig, preprocess: Preprocess) -> str:
 
 
 def passes(training: TrainingConfig, n: int) -> float:
-    """How often training will see each of n samples."""
+    """How often training uses each of n samples."""
     return training.epochs or training.budget * min(training.batch_size, n) / n
 
 
 def fitting_shift(preprocess: Preprocess, passes: float, *, noisy: bool) -> str:
-    """The augmentation that fits: the more often an image comes, the more it moves. Fresh noise is enough at first."""
+    """The augmentation: the more often an image is repeated, the larger the shift. Few passes over noise need none."""
     if not preprocess.is_image or min(preprocess.shape[1:]) <= 8 or passes < ONE_PIXEL_FROM:
         return "none"
     if passes >= TWO_PIXELS_FROM:

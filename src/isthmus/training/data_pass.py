@@ -1,4 +1,4 @@
-"""What a pass over the training data is: of samples, or of as many patches as cover the images that stay whole."""
+"""The size of a pass over the training data: all samples, or as many patches as cover the whole images."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from isthmus.training_config import TrainingConfig
 
 
 def drawn_from(train: Samples) -> tuple[WholeImages, np.ndarray]:
-    """The images that patches are taken from, and which of them (n,) train: those kept whole, or else the samples."""
+    """The images that patches are taken from, and the indices (n,) of those that train: whole images, or samples."""
     if train.whole is None or train.owner is None:
         return WholeImages.of_array(train.both), np.arange(len(train))
     return train.whole, np.unique(train.owner)
 
 
 def samples_of_pass(model: ModelConfig, training: TrainingConfig, train: Samples) -> int:
-    """How many samples a pass takes; patches, where the network has no code."""
+    """How many samples a pass has; for a network without a code, how many patches."""
     if not len(train) or not is_without_code(model.network):
         return len(train)
     return int(patches_of_pass(_sizes(train), training.patch).sum())
 
 
 def _sizes(train: Samples) -> np.ndarray:
-    """Of the images that patches are taken from, (n, 2) as (H, W), without a copy of them."""
+    """The sizes (n, 2) as (H, W) of the images that patches are taken from, without copying the images."""
     if train.whole is None or train.owner is None:
         return np.tile([train.shape[1:]], (len(train), 1))
     return train.whole.sizes[np.unique(train.owner)]
 
 
 def steps_of_pass(model: ModelConfig, training: TrainingConfig, train: Samples) -> int:
-    """How many steps a whole pass takes; 0 without training samples."""
+    """How many steps a whole pass has; 0 without training samples."""
     n = samples_of_pass(model, training, train)
     return batches_of_pass(n, training.batch_size) if n else 0
 
 
 def steps_of(epochs: int, training: TrainingConfig, per_pass: int) -> int:
-    """How many steps so many epochs had, where a pass takes `per_pass`; a budget below one pass ends within it."""
+    """How many steps these epochs have, if a pass has `per_pass`; a budget below one pass ends within it."""
     return epochs * plan(training, per_pass)[1]
 
 

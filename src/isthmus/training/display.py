@@ -1,4 +1,4 @@
-"""What a person sees while something runs: a progress bar in a terminal, plain lines in a log, nothing if quiet."""
+"""What the user sees while something runs: a progress bar in a terminal, plain lines in a log, nothing if quiet."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from isthmus.training.trainer import Progress
 
-LINE_EVERY = 10.0  # seconds between two plain lines, so that a log of an hour has some hundred lines
+LINE_EVERY = 10.0  # seconds between plain lines, so that the log of an hour has a few hundred lines
 
 
 class AbstractDisplay(ABC):
-    """What a training speaks to. `draws`: whether somebody looks on, for whom a curve is worth drawing."""
+    """Shows the progress of a training. `draws`: whether to draw cost curves, because somebody may be watching."""
 
     draws: bool
 
     @abstractmethod
     def say(self, text: str) -> None:
-        """One line; line breaks and control characters in it, which names may bring, are shown escaped."""
+        """Prints one line. Line breaks and control characters in it, which names may contain, are escaped."""
 
     @abstractmethod
     def step(self, progress: Progress) -> None: ...
@@ -46,7 +46,7 @@ class AbstractDisplay(ABC):
 
 @final
 class Quiet(AbstractDisplay):
-    """Says nothing."""
+    """Prints nothing."""
 
     draws = False
 
@@ -77,7 +77,7 @@ class Plain(AbstractDisplay):
         hush()
         try:
             print(printable(text), file=self.stream, flush=True)
-        except OSError:  # whoever read along has gone, or the disk is full: no reason to end a training
+        except OSError:  # the reader has gone, or the disk is full: no reason to end a training
             self.stream = io.StringIO()
 
     def step(self, progress: Progress) -> None: ...
@@ -157,13 +157,13 @@ class Terminal(AbstractDisplay):
 
 
 def brief(row: dict[str, Any], progress: Progress) -> str:
-    """The numbers of an epoch, short."""
+    """The most important numbers of an epoch."""
     speed = f"{progress.samples_per_second:,.0f}/s"
     return f"cost {row['train_cost']:.4f}  validation {row['validation_cost']:.4f}  {speed}"
 
 
 def sentence(row: dict[str, Any], progress: Progress) -> str:
-    """The numbers of an epoch, with the time that is left."""
+    """The numbers of an epoch, with the time left."""
     left = (progress.epochs - progress.epoch) * progress.train_seconds / max(progress.epoch, 1)
     return f"epoch {row['epoch']}/{progress.epochs}  {brief(row, progress)}  {left:.0f} s left"
 
@@ -177,5 +177,5 @@ def display_on(stream: TextIO | None = None, *, quiet: bool = False) -> Abstract
 
 
 def display_of(show: bool | AbstractDisplay) -> AbstractDisplay:
-    """The display that the argument `show` of `train` and the like means."""
+    """The display for the argument `show` of `train` and similar functions."""
     return show if isinstance(show, AbstractDisplay) else display_on(quiet=not show)

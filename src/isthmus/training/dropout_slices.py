@@ -1,4 +1,4 @@
-"""Dropout of a part of a batch that drops what dropout of the whole batch would drop."""
+"""Dropout on a part of a batch that drops the same units as dropout on the whole batch."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 @final
 class SlicedDropout:
-    """The dropout layers of `model`. Inside `of(own, B)` each is given its samples of a batch of B, so that it draws
-    for all of them; layers that are handed something else than a row a sample draw as they are.
+    """The dropout layers of `model`. Inside `of(own, B)`, each layer draws for a whole batch of B samples and uses the
+    part `own`; layers whose input does not have one row per sample are not changed.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -50,18 +50,18 @@ class SlicedDropout:
 
 @final
 class Dice:
-    """PyTorch's own generator, which dropout draws from, as it stood when this was made; put back by `begin`."""
+    """The state of PyTorch's global generator, which dropout uses, when this was created; `begin` restores it."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.first = self.now()
 
     def now(self) -> Tensor:
-        """How it stands now."""
+        """The current state."""
         return torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else torch.get_rng_state()
 
     def begin(self, state: Tensor | None = None) -> None:
-        """Puts it where it stood at first, or at `state`."""
+        """Restores the first state, or `state`."""
         state = self.first if state is None else state
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state, self.device)

@@ -1,6 +1,6 @@
-"""Parameters that learn alike, side by side in one tensor, and one step of AdamW on all of them.
+"""Parameters with the same settings, stored in one tensor, and one step of AdamW on all of them.
 
-One operation on one long tensor takes less than one on each of many, most of all where layers are small.
+One operation on a long tensor is faster than many operations on short ones, above all if layers are small.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor, nn
 
-FUSED_ON = {"cpu", "cuda"}  # where PyTorch has the whole update as one kernel
-KERNEL = "_fused_adamw_"  # private to PyTorch, which may take it away
-STATE = ("exp_avg", "exp_avg_sq")  # as PyTorch calls the two averages
+FUSED_ON = {"cpu", "cuda"}  # devices on which PyTorch has one kernel for the whole update
+KERNEL = "_fused_adamw_"  # private in PyTorch, which may remove it
+STATE = ("exp_avg", "exp_avg_sq")  # PyTorch's names of the two averages
 
 
 class FlatGroup:
-    """`parameters` of one type as views of `weights`; `places` are where their gradients may be written.
+    """`parameters` of one type as views of `weights`; their gradients may be written to `places`.
 
-    `peak` is their learning rate at its highest, `rate` that of the last step, `decay` what the weights lose of
-    themselves a step at rate 1.
+    `peak` is their highest learning rate, `rate` that of the last step, `decay` the share that weights lose per step
+    at rate 1.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], *, peak: float, decay: float) -> None:
@@ -29,7 +29,7 @@ class FlatGroup:
         device = parameters[0].device
         self.weights = torch.cat([_real(p.detach()).reshape(-1) for p in parameters])
         self.gradients, *self.moments = (torch.zeros_like(self.weights) for _ in range(3))
-        self.steps = torch.zeros(len(parameters), device=device)  # of each, since one may be passed over
+        self.steps = torch.zeros(len(parameters), device=device)  # one for each parameter, because a step may skip some
         self.places = self.views(self.gradients)
         flats = self.weights, *self.moments
         self._lists = [*(self.views(flat) for flat in flats), list(self.steps)]
@@ -46,13 +46,13 @@ class FlatGroup:
         return self._kernel is not None
 
     def views(self, flat: Tensor) -> list[Tensor]:
-        """The part of `flat` that each parameter has, in its shape."""
+        """The part of `flat` for each parameter, in its shape."""
         whole = [p.numel() * (2 if p.is_complex() else 1) for p in self.parameters]
         cuts = pairwise(accumulate(whole, initial=0))
         return [_shaped(flat[a:b], p) for (a, b), p in zip(cuts, self.parameters, strict=True)]
 
     def gather(self) -> None:
-        """Lets the parameters be views of `weights`, with the values that they have now."""
+        """Makes the parameters views of `weights`, with their current values."""
         if self.is_gathered:
             return
         for parameter, place in zip(self.parameters, self.views(self.weights), strict=True):
@@ -62,13 +62,13 @@ class FlatGroup:
 
     @torch.no_grad()
     def release(self) -> None:
-        """Gives each parameter a memory of its own again, as others expect of it."""
+        """Gives each parameter its own memory again, as other code expects."""
         if not self.is_gathered:
             return
         for parameter in self.parameters:
             value = parameter.detach()
             parameter.data = torch.empty_like(value)
-            parameter.copy_(value)  # PyTorch counts this change, as it did not count those of the flat tensor
+            parameter.copy_(value)  # PyTorch counts this change, but not those of the flat tensor
             parameter.grad = None
         self.is_gathered = False
 
@@ -78,12 +78,12 @@ class FlatGroup:
         return self.views(self.low)
 
     def refresh_low(self) -> None:
-        """Follows weights that were changed by others."""
+        """Updates the copy after other code has changed the weights."""
         if self.low is not None:
             self.low.copy_(self.weights)
 
     def found_gradients(self) -> list[Tensor]:
-        """Those to step along: the whole in one, where every one lies in its place, else each."""
+        """The gradients for the step: one flat tensor if every gradient is in its place, otherwise one each."""
         found = [p.grad for p in self.parameters]
         if self._are_placed(found):
             return [self.gradients]
@@ -101,9 +101,9 @@ class FlatGroup:
         scale: Tensor | None,
         skip: Tensor | None,
     ) -> None:
-        """One update at `share` of the peak rate, of those that have a gradient.
+        """Updates the parameters that have a gradient, at `share` of the peak rate.
 
-        Gradients are divided by `scale` first, and nothing happens where `skip` is 1; both are () on the device.
+        Gradients are divided by `scale` first, and nothing happens if `skip` is 1; both are () on the device.
         """
         self.gather()
         found = [p.grad for p in self.parameters]
@@ -157,13 +157,13 @@ class FlatGroup:
         )
 
     def state(self) -> list[dict[str, Tensor]]:
-        """What each parameter's updates go on from, by PyTorch's names."""
+        """The optimizer state of each parameter, by PyTorch's names."""
         averages, squares = (self.views(moment) for moment in self.moments)
         named = zip(averages, squares, self.steps, strict=True)
         return [dict(zip((*STATE, "step"), values, strict=True)) for values in named]
 
     def restore(self, states: Sequence[dict[str, Tensor]]) -> None:
-        """Takes up what `state` gave; a parameter without one starts again."""
+        """Restores what `state` returned; a parameter without a state starts again."""
         for values, own in zip(states, self.state(), strict=True):
             for name, tensor in own.items():
                 tensor.copy_(values[name]) if name in values else tensor.zero_()
@@ -184,7 +184,7 @@ def _by_hand(
     decay: float,
     eps: float,
 ) -> None:
-    """The update where there is no kernel: Loshchilov and Hutter 2019, algorithm 2, lines 6 to 12."""
+    """The update on devices without the kernel: Loshchilov and Hutter 2019, algorithm 2, lines 6 to 12."""
     weight.mul_(1 - rate * decay)
     average.lerp_(gradient, 1 - betas[0])
     square.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])

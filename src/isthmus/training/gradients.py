@@ -1,4 +1,4 @@
-"""Cost and gradients of one batch: in one pass here, by parts of the batch in `shared_gradients.py`."""
+"""Cost and gradients of one batch: here in one pass, in `shared_gradients.py` in parts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from isthmus.training_config import TrainingConfig
 
 
 class Learned(NamedTuple):
-    """What a pass gives beside the gradients, all () and without a graph.
+    """What a pass returns in addition to the gradients, all () and detached.
 
-    `cost` is what the gradients are of, `told` the same with every penalty at its full weight; both per value, as
-    people read it. `penalties` are means over the batch, in nats and unweighted.
+    `cost` is what the gradients are computed from, `told` the same with every penalty at its full weight, for
+    reports; both are per value. `penalties` are means over the batch, in nats and unweighted.
     """
 
     cost: Tensor
@@ -30,8 +30,8 @@ class Learned(NamedTuple):
 class AbstractGradients(ABC):
     """`(pair, generator, done) -> Learned`: leaves the gradients of the whole batch in the parameters.
 
-    `generator` draws what bottleneck and terms draw, `done` is the share of the training behind; a captured step hands
-    over a tensor, since a number would be fixed in it.
+    `generator` is for the bottleneck and the terms. `done` is the finished share of the training; a captured step
+    passes a tensor, because a number would stay constant in it.
     """
 
     @abstractmethod
@@ -39,7 +39,7 @@ class AbstractGradients(ABC):
 
     @abstractmethod
     def look(self) -> None:
-        """Reads from the device whether to stop, where that is known there alone."""
+        """Reads from the device whether to stop, if only the device knows."""
 
 
 @final
@@ -52,7 +52,7 @@ class WholeGradients(AbstractGradients):
         self.parameters = [p for p in model.parameters() if p.requires_grad]
 
     def __call__(self, pair: Pair, generator: torch.Generator, done: float | Tensor) -> Learned:
-        for parameter in self.parameters:  # what zero_grad does, without its 50 microseconds
+        for parameter in self.parameters:  # like zero_grad, but 50 microseconds faster
             parameter.grad = None
         with autocast(self.settings, self.device):
             output = self.model(pair.x_in, sample=True, generator=generator)
@@ -70,7 +70,7 @@ class WholeGradients(AbstractGradients):
         return Learned(cost.detach(), told.detach(), means)
 
     def look(self) -> None:
-        """One process knows by itself."""
+        """Nothing to do: one process knows already."""
 
 
 __all__ = ["AbstractGradients", "Learned", "WholeGradients"]

@@ -1,4 +1,4 @@
-"""Steps for which memory does not suffice: the same by smaller pieces, whose gradients add up to those of the batch."""
+"""Steps that do not fit into memory: computes them in smaller pieces, whose gradients add up to the batch's."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from isthmus.training_config import TrainingConfig
 
 @final
 class HalvingGradients(AbstractGradients):
-    """What `whole` gives; once memory has run out, the same by two pieces of the batch, or four, and so on.
+    """The gradients of `whole`; after running out of memory, the same from two pieces of the batch, or four, …
 
-    Raises: ResourceError where not even single samples fit, or the model cannot learn from pieces.
+    Raises: ResourceError if not even single samples fit, or the model cannot be trained in pieces.
     """
 
     def __init__(
         self, whole: AbstractGradients, model: AbstractModel, settings: TrainingConfig, device: torch.device
     ) -> None:
         self.used, self.model, self.settings, self.device = whole, model, settings, device
-        self.moving = list(model.bottleneck.buffers())  # which a pass may have moved before memory ran out
+        self.moving = list(model.bottleneck.buffers())  # a pass may have changed them before memory ran out
 
     def __call__(self, pair: Pair, generator: torch.Generator, done: float | Tensor) -> Learned:
         drawn, dice, pieces = generator.get_state(), Dice(self.device), 1
@@ -44,11 +44,11 @@ class HalvingGradients(AbstractGradients):
             except (RuntimeError, MemoryError) as error:
                 if not is_lack_of_memory(error):
                     raise
-            generator.set_state(drawn)  # outside, where the error no longer holds what the pass had made
+            generator.set_state(drawn)  # after `except`, where the error no longer holds tensors of the pass
             dice.begin()
             for buffer, value in zip(self.moving, moving, strict=False):
                 buffer.copy_(value)
-            moving = []  # from here on a step that is repeated knows what has moved
+            moving = []  # from here on, the pieces restore the buffers themselves
             pieces = self._halve(len(pair.x_in))
         if pieces > 1:
             self._say(len(pair.x_in), pieces)
@@ -58,7 +58,7 @@ class HalvingGradients(AbstractGradients):
         self.used.look()
 
     def _halve(self, B: int) -> int:
-        """How many pieces there are now."""
+        """Divides the batch further, and returns the number of pieces."""
         for parameter in self.model.parameters():
             parameter.grad = None
         if self.device.type == "cuda":
@@ -75,8 +75,8 @@ class HalvingGradients(AbstractGradients):
 
     def _say(self, B: int, pieces: int) -> None:
         where = "GPU" if self.device.type == "cuda" else "machine"
-        message = f"a step of {B:,} samples does not fit into the memory of this {where}; it is computed in {pieces}"
-        warnings.warn(f"{message} pieces from now on, with the same result", stacklevel=2)
+        message = f"a step of {B:,} samples does not fit into the memory of this {where}; from now on it is computed in"
+        warnings.warn(f"{message} {pieces} pieces, with the same result", stacklevel=2)
 
 
 def _too_small(B: int, more: str) -> ResourceError:

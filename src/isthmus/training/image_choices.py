@@ -1,4 +1,4 @@
-"""What `auto` stands for where samples are images in color, or large: convolutions beside principal components."""
+"""What replaces `auto` for images that are in color or large: convolutions, added to principal components."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from isthmus.parts.networks import AUTO, fitting_network
 from isthmus.registry import parse
 
 BESIDE_COMPONENTS = "conv,shortcut=true"
-COMPONENTS_FROM = 32  # pixels a side; of fewer `conv` alone holds most of what there is, docs/experiments.md
-Z_SIZE_OF_PICTURES = 128  # of photographs, 64 x 64 in color, 128 components keep 0.975 of the variance, 32 keep 0.953
+COMPONENTS_FROM = 32  # pixels per side; for smaller images `conv` alone is good enough, docs/experiments.md
+Z_SIZE_OF_PICTURES = 128  # for 64 x 64 color photographs, 128 components hold 0.975 of the variance, 32 hold 0.953
 
 
 def starts_at_components(model: ModelConfig, preprocess: Preprocess) -> bool:
     """Whether convolutions get a linear path that starts at the principal components of the images.
 
-    Of images in color, or large, a short training of layers alone finds less than components tell. Only under squared
-    error and where the code is what the encoder makes: else components are no best start. With noise, and with pixels
-    that nobody sees, that was not tried.
+    For images that are in color or large, a short training of layers alone is worse than the components. Only for
+    squared error and a code that is the encoder's output, because otherwise components are not the best start. Not
+    tried with noise or transparent pixels.
     """
     if not preprocess.is_image:
         return False
@@ -30,10 +30,10 @@ def starts_at_components(model: ModelConfig, preprocess: Preprocess) -> bool:
 
 
 def fitting_picture_code(n_values: int) -> tuple[int, str]:
-    """The size of their code, and the sentence that says so."""
+    """The code size for these images, and a note on it."""
     return (
         Z_SIZE_OF_PICTURES,
-        f"code of {Z_SIZE_OF_PICTURES} numbers for images of {n_values:,} values (--z-size: another)",
+        f"code of {Z_SIZE_OF_PICTURES} numbers for images of {n_values:,} values (change with --z-size)",
     )
 
 

@@ -1,4 +1,4 @@
-"""A training that leaves nothing but the model: the pipeline's parts without run folder, judgment and words."""
+"""A training that returns only the model: no run folder, no verdicts, no messages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from isthmus.training.monitor import TrainingMonitor
 from isthmus.training.threads import using_threads
 from isthmus.training.trainer import Trainer
 
-# Of five tables of scikit-learn 100 passes reconstruct other rows no better than 50, and 200 do worse; see
-# docs/experiments.md, "Small tables". Iris is not yet learned after 50 steps (an error of
-# 0.051, where PCA has 0.043), after 100 it is: LEAST_STEPS are twice that, for tables that are less easy.
+# On five tables of scikit-learn, 100 passes reconstruct new rows no better than 50, and 200 are worse; see
+# docs/experiments.md, "Small tables". On iris, 50 steps are too few (an error of 0.051; PCA has 0.043), and 100 are
+# enough. LEAST_STEPS is twice that, for harder tables.
 PASSES, LEAST_STEPS = 50, 200
 
 
 class Trained(NamedTuple):
-    """A model with the weights of its best epoch, on the processor, and the history: a dict an epoch."""
+    """A model with the weights of its best epoch, on the CPU, and the history: one dict per epoch."""
 
     model: Model
     history: list[dict[str, Any]]
@@ -35,13 +35,13 @@ class Trained(NamedTuple):
 
 
 def train_in_memory(config: Config, samples: Samples, *, held_out: float) -> Trained:
-    """Trains on `samples`, of which the share `held_out` only chooses the epoch; with 0 the training data does.
+    """Trains on `samples`; the share `held_out` only chooses the best epoch. With 0, the training data chooses it.
 
-    Raises: as `isthmus.train`; KeyboardInterrupt after Ctrl-C and SystemExit after SIGTERM, for nothing is kept then
-    that one could go on with.
+    Raises: as `isthmus.train`; KeyboardInterrupt after Ctrl-C and SystemExit after SIGTERM, because nothing is saved
+    that could be resumed.
     """
     splits = divided(samples, held_out, config.training.seed)
-    if config.training.threads is None and not samples.is_image:  # a second thread gains nothing on networks so small
+    if config.training.threads is None and not samples.is_image:  # a second thread does not help for small networks
         config = replace(config, training=replace(config.training, threads=1))
     prepared = prepare.prepare(config, splits)
     model = prepare.fresh_model(prepared)
@@ -60,7 +60,7 @@ def train_in_memory(config: Config, samples: Samples, *, held_out: float) -> Tra
 
 
 def divided(samples: Samples, held_out: float, seed: int) -> Splits:
-    """Training and validation part by a seeded shuffle. There is no test part; validation stands in its place."""
+    """Training and validation part by a seeded shuffle. There is no test part; validation is used in its place."""
     rest, held = held_rows(len(samples), held_out, seed)
     if not len(held):
         return Splits(samples, samples, samples)
@@ -69,7 +69,7 @@ def divided(samples: Samples, held_out: float, seed: int) -> Splits:
 
 
 def held_rows(n: int, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(rows that train, rows that do not) of n, both in order; none are held out where under two would be left."""
+    """(training rows, held-out rows) of n, both sorted; none are held out if fewer than two would be left."""
     count = round(held_out * n)
     if count < 1 or n - count < 2:
         return np.arange(n), np.arange(0)
@@ -78,9 +78,9 @@ def held_rows(n: int, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarra
 
 
 def fold_rows(numbers: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(rows that train, rows that do not) of each fold; rows of the same number (N,), copies, are never divided.
+    """(training rows, held-out rows) of each fold; rows with the same number (N,), which are copies, stay together.
 
-    Every row is left out once. None where there are under two different rows a fold.
+    Every row is held out once. Empty if there are fewer than two different rows per fold.
     """
     _, which = np.unique(numbers, return_inverse=True)
     kinds = int(which.max()) + 1
@@ -91,7 +91,7 @@ def fold_rows(numbers: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarr
 
 
 def fitting_budget(config: Config, n: int) -> Config:
-    """The same with at most PASSES passes over n samples, where the settings speak of steps."""
+    """Limits a budget in steps to PASSES passes over n samples, but at least LEAST_STEPS steps."""
     training = config.training
     per_epoch = math.ceil(n / training.batch_size)
     steps = min(training.budget, max(LEAST_STEPS, PASSES * per_epoch))

@@ -1,4 +1,4 @@
-"""`TrainingMonitor`: logs costs, keeps the best weights, writes checkpoints and the history, and says stop."""
+"""`TrainingMonitor`: logs costs, keeps the best weights, writes checkpoints and the history, and stops early."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from isthmus.training.checkpoint import Checkpoints
 
 
 class TrainingMonitor:
-    """Keeps `history` (a dict an epoch), the best epoch and its weights.
+    """Keeps `history` (one dict per epoch), the best epoch and its weights.
 
-    `watch` names the logged value that decides, `better` which way it should go. `patience` is the number of epochs
-    without a better value after which `early_stopping` says stop; None never does. `start_below`: patience counts
-    only once the watched value was better than this (the cost of the mean image: before that a network has not begun).
-    `least` is the smallest change that counts as better.
+    `watch` names the logged value that decides which epoch is best; `better` is "lower" or "higher". `patience` is the
+    number of epochs without a better value after which `early_stopping` returns True; with None it never does.
+    Patience counts only after the watched value has been better than `start_below` (the cost of the mean image: before
+    that, a network has learned nothing). `least` is the smallest change that counts as better.
     """
 
     def __init__(
@@ -45,20 +45,20 @@ class TrainingMonitor:
         self.sign = 1.0 if better == "lower" else -1.0
         self.history: list[dict[str, Any]] = []
         self.best_epoch = 0
-        self.best_value = math.inf  # times sign: always lower is better
+        self.best_value = math.inf  # multiplied by sign, so that lower is always better
         self.best_weights: dict[str, Tensor] = {}
         self._begun_at: int | None = None if start_below is not None else 0
-        self._made = self.out is not None and self.out.is_dir()  # a folder that was there is not made again
+        self._made = self.out is not None and self.out.is_dir()  # an existing folder is not created again
 
     @property
     def epoch(self) -> int:
-        """The number of epochs logged; also the number of the last one, as they count from 1."""
+        """The number of epochs logged, which is also the number of the last one (they count from 1)."""
         return len(self.history)
 
     def log(self, **values: float) -> dict[str, Any]:
         """Adds one epoch to the history and keeps the weights if it is the best so far.
 
-        Raises: UsageError if the watched value is not among them.
+        Raises: UsageError if the watched value is not among `values`.
         """
         if self.watch not in values:
             message = f"the monitor watches {self.watch!r}, but only {', '.join(values) or 'nothing'} was logged."
@@ -82,29 +82,30 @@ class TrainingMonitor:
 
     @property
     def since_better(self) -> int:
-        """Epochs without a better value, since patience counts; 0 before."""
+        """Epochs without a better value; 0 until patience counts."""
         return 0 if self._begun_at is None else self.epoch - max(self.best_epoch, self._begun_at)
 
     def early_stopping(self) -> bool:
-        """Whether to stop, as patience has run out; then the best weights are put back."""
+        """Whether to stop because patience has run out; if so, the best weights are restored."""
         if self.out_of_patience:
             self.restore_best()
         return self.out_of_patience
 
     def renew_patience(self) -> None:
-        """Counts from now on, as for a run that is extended after it had stopped."""
+        """Counts patience from now on, for a run that is extended after it had stopped."""
         self._begun_at = self.epoch
 
     def restore_best(self) -> int:
-        """Puts the weights of the best epoch back into the model and returns its number (0: nothing logged)."""
+        """Restores the weights of the best epoch and returns its number (0: nothing logged)."""
         if self.best_weights:
             self.model.load_state_dict(self.best_weights)
         return self.best_epoch
 
     def save_checkpoint(self, tensors: Mapping[str, Mapping[str, Tensor]] | None = None, **state: Any) -> Path | None:
-        """Commits weights, best weights and history into `out`, and writes `history.csv`.
+        """Saves weights, best weights and history in `out`, and writes `history.csv`.
 
-        A loop may add groups of `tensors` (its optimizer's) and `state`: its step, and its batch within an epoch.
+        A training loop may add groups of `tensors`, such as its optimizer's, and its `state`: the step, and the batch
+        within an epoch.
         """
         if self.out is None:
             return None
@@ -118,7 +119,7 @@ class TrainingMonitor:
         return Checkpoints(self.out / "checkpoint").save(int(state.get("step", self.epoch)), groups, about | state)
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
-        """Takes up where `save_checkpoint` left off."""
+        """Restores what `save_checkpoint` saved."""
         self.model.load_state_dict(dict(tensors["model"]))
         self.history = list(state["history"])
         self.best_epoch, self._begun_at = int(state["best_epoch"]), state["begun_at"]
@@ -129,7 +130,7 @@ class TrainingMonitor:
             self.best_weights = {k: v.to(current[k].device, copy=True) for k, v in weights.items()}
 
     def write_history(self) -> Path | None:
-        """`history.csv`: a row an epoch."""
+        """Writes `history.csv`: one row per epoch."""
         if self.out is None or not self.history:
             return None
         self._make(self.out)
@@ -141,11 +142,11 @@ class TrainingMonitor:
         return checksums.write_text(self.out / "history.csv", text.getvalue(), begin=False)
 
     def move(self, out: Path) -> None:
-        """Writes into another folder from now on, which is there."""
+        """Writes into another, existing folder from now on."""
         self.out, self._made = out, True
 
     def _make(self, out: Path) -> None:
-        """Makes the folder before the first save, and never again."""
+        """Creates the folder before the first save, and never again."""
         if not self._made:
             try:
                 out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How strong the noise of images is that nobody knows clean, and how far its pixels go together."""
+"""Estimates the noise of images without clean targets: its standard deviation, and how far it is correlated."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SIDE = 12  # pixels of a block: lags of 4 pixels are seen in it, and smooth parts of a picture are still that large
-FLATTEST = 0.1  # of the blocks, where the noise stands alone: photographs have as much sky and wall
-KEPT = 0.8  # of the blocks beside those: on the others an edge begins
-MOST_LAG = 4  # pixels; noise that reaches further is no noise of single pixels
-MOST_BLOCKS = 40_000  # looked at: beside their flattest 4,000 lie half a million pixels
-# In photographs white noise of sigma 0.02 to 0.2 comes to -0.02 to 0.02 at every lag, grain at lag 1 to 0.52 to 0.53
-# (its definition says 0.58, of which slopes that are taken off hold some). Where small cells leave no block flat, white
-# noise came to 0.24, 0.16, 0.06 and -0.06.
+SIDE = 12  # pixels of a block: enough for lags of 4 pixels, and small enough for the smooth parts of a picture
+FLATTEST = 0.1  # share of the blocks that show only noise: photographs contain that much sky and wall
+KEPT = 0.8  # share of the blocks next to those; the rest contain the beginning of an edge
+MOST_LAG = 4  # pixels; noise that reaches further is not noise of single pixels
+MOST_BLOCKS = 40_000  # blocks that are used: those next to the flattest 4,000 have half a million pixels
+# In photographs, white noise of sigma 0.02 to 0.2 gives correlations of -0.02 to 0.02 at every lag, and grain gives
+# 0.52 to 0.53 at lag 1 (0.58 by its definition; the removed slopes contain a part). Where small cells leave no flat
+# block, white noise gave 0.24, 0.16, 0.06 and -0.06.
 CORRELATED = 0.15
 
 
@@ -29,29 +29,30 @@ class NoiseEstimate(NamedTuple):
 
     @property
     def apart(self) -> int:
-        """How far apart pixels have hardly any noise in common: 1 where neighbors have none.
+        """The distance at which pixels have almost no noise in common; 1 if even neighbors have none.
 
-        Of what pixels share, noise falls off from one lag to the next; what hardly does is what the picture shows.
+        Correlation by noise falls from one lag to the next; correlation that hardly falls comes from the picture.
         """
         falls = [a - b for a, b in pairwise((*self.lags, 0.0))]
         return next((lag for lag, fall in enumerate(falls, 1) if abs(fall) <= CORRELATED), MOST_LAG + 1)
 
     def sentence(self, *, chosen: bool = False) -> str:
-        """What is estimated, and what follows; `chosen` says that somebody else settled what does."""
-        level = f"the noise is estimated at a standard deviation of {self.sd:.2g} ({255 * self.sd:.3g} of 255)"
-        told = f"{level}; neighbors share {self.lags[0] - self.lags[1]:.2f} of it more than pixels 2 apart do"
+        """The estimate, and what follows from it; `chosen`: the user has set the distance."""
+        level = f"the noise has an estimated standard deviation of {self.sd:.2g} ({255 * self.sd:.3g} of 255)"
+        more = self.lags[0] - self.lags[1]
+        told = f"{level}; the correlation of neighboring pixels is {more:.2f} higher than of pixels 2 apart"
         if self.apart == 1:
-            return f"{told}, as good as not at all"
+            return f"{told}, so the noise is almost independent"
         if chosen:
-            return f"{told}, and is hardly shared {self.apart} pixels apart"
-        return f"{told}, so pixels {self.apart} apart are taken for each other, which costs sharpness"
+            return f"{told}; pixels {self.apart} apart share hardly any noise"
+        return f"{told}, so training pairs pixels that are {self.apart} apart, which costs sharpness"
 
 
 def estimate_noise(x: Tensor, seed: int = 0) -> NoiseEstimate:
-    """From the blocks of images x (N, C, H, W), in [0, 1] or so, that lie right of the flattest tenth: those themselves
-    are flat also because chance made their noise weak.
+    """Uses the blocks of images x (N, C, H, W), about in [0, 1], to the right of the flattest tenth: the flattest
+    blocks themselves are a biased choice, because their noise is weak by chance.
 
-    Of each block its own mean and slopes are taken off, which smooth parts have.
+    The mean and the slopes of each block are removed, because smooth parts have them too.
     """
     blocks = _blocks(x, np.random.default_rng(seed))
     if not len(blocks):
@@ -62,7 +63,7 @@ def estimate_noise(x: Tensor, seed: int = 0) -> NoiseEstimate:
     flat = flat[flat.square().mean((1, 2)).argsort()[: max(1, int(KEPT * len(flat)))]]
     power = float(flat.square().mean())
     lags = [_lag(flat, lag, power) for lag in range(1, min(MOST_LAG, flat.shape[1] - 1) + 1)]
-    lost = 1 - 3 / flat[0].numel()  # of the variance, with mean and slopes
+    lost = 1 - 3 / flat[0].numel()  # share of the variance that is left without mean and slopes
     return NoiseEstimate(math.sqrt(power / lost), (*lags, *[0.0] * (MOST_LAG - len(lags))))
 
 
@@ -75,7 +76,7 @@ def _lag(flat: Tensor, lag: int, power: float) -> float:
 
 
 def _blocks(x: Tensor, rng: np.random.Generator) -> Tensor:
-    """Pairs of blocks (M, S, 2S) in float64, of every channel, at most 40,000 of them drawn from all."""
+    """Pairs of blocks (M, S, 2S) in float64 from every channel, at most 40,000 of them, chosen at random."""
     if x.shape[2] < SIDE or x.shape[3] < 2 * SIDE or not len(x):
         return torch.zeros((0, SIDE, 2 * SIDE), dtype=torch.float64)
     blocks = x.unfold(2, SIDE, SIDE).unfold(3, 2 * SIDE, SIDE).reshape(-1, SIDE, 2 * SIDE)
@@ -85,7 +86,7 @@ def _blocks(x: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _without_slopes(blocks: Tensor) -> Tensor:
-    """Each block less the plane that fits it best."""
+    """Each block minus its best-fitting plane."""
     side = blocks.shape[1]
     ramp = torch.linspace(-1, 1, side, dtype=torch.float64)
     ramp = ramp / ramp.square().sum().sqrt()

@@ -1,4 +1,4 @@
-"""What is said before a training about its data, its budget and its noise, where they may not be what was meant."""
+"""Notes before a training about data, budget and noise that may not be what the user meant."""
 
 from __future__ import annotations
 
@@ -16,35 +16,33 @@ from isthmus.training.prepared import TrainingStatistics
 from isthmus.training_config import TrainingConfig
 from isthmus.wording import counted, shell_word
 
-# At 2 black and white lie half a deviation apart; of 255 steps 2 is noise that nobody sees, so 0..255 must be meant.
+# On [0, 1], a sigma of 2 is twice the distance of black and white; on 0..255 it is invisible. So more must mean 0..255.
 MOST_SIGMA = 2.0
 
 
 def about_sameness(train: Samples) -> list[str]:
-    """What is to be said where every training sample is the same."""
-    if not len(train) or not all((part == train.x[0]).all() for part in blocks(train.x)):  # ends at the first other
+    """A note if all training samples are equal."""
+    if not len(train) or not all((part == train.x[0]).all() for part in blocks(train.x)):  # stops at the first other
         return []
-    same = f"all {len(train):,} training samples are equal" if len(train) > 1 else "there is one training sample"
-    return [f"{same}: there is nothing to learn from; check that this is the data you meant"]
+    same = f"all {len(train):,} training samples are equal" if len(train) > 1 else "there is only one training sample"
+    return [f"{same}, so there is nothing to learn; check that this is the right data"]
 
 
 def about_budget(training: TrainingConfig, per_pass: int) -> list[str]:
-    """Says where a budget in steps is far from whole epochs of `per_pass` steps, of which training consists beyond the
-    first.
-    """
+    """A note if a budget in steps is far from whole epochs of `per_pass` steps, because it is rounded to these."""
     if training.epochs is not None or not per_pass:
         return []
     epochs, steps = plan(training, per_pass)
     off = abs(epochs * steps - training.budget) / training.budget
-    if off <= 0.1:  # a tenth more or less is what nobody asks about
+    if off <= 0.1:  # nobody minds a tenth more or less
         return []
     whole = f"{counted(epochs, 'epoch')} of {counted(steps, 'step')}"
-    return [f"{training.budget:,} steps are rounded to {whole} (--epochs says it exactly)"]
+    return [f"{training.budget:,} steps are rounded to {whole} (--epochs sets the number exactly)"]
 
 
 def about_range(known: TrainingStatistics) -> list[str]:
-    """Says what black and white are where the data tells, and when images use so little of their range that they would
-    look black, or alike.
+    """Notes on black and white if they come from the data, and on images that use so little of their range that they
+    would look black, or all the same.
     """
     train, preprocess = known.train, known.preprocess
     if preprocess.ends:
@@ -63,20 +61,20 @@ def _about_ends(known: TrainingStatistics, black: float, white: float) -> str:
         least, greatest = known.ends
         return (
             f"{said}: 99.8 % of the training pixels lie between them. A few others reach from {least:,.6g} to "
-            f"{greatest:,.6g}; they pass as they are, and are drawn black or white"
+            f"{greatest:,.6g}; they are used unchanged, but shown as black or white"
         )
-    return f"{said}, the least and the greatest value of the training images; values beyond pass as they are"
+    return f"{said}, the smallest and largest value of the training images; values outside are used unchanged"
 
 
 def about_pairs(train: Samples, preprocess: Preprocess) -> list[str]:
-    """Says what would spoil a training on pairs: a shift between the two, both exchanged, no noise at all."""
+    """Notes on pairs that cannot be learned from: shifted against each other, exchanged, or without any noise."""
     if train.x_in is None or not len(train):
         return []
     return difference_of(train, preprocess).warnings()
 
 
 def about_noise(noise: str, preprocess: Preprocess) -> list[str]:
-    """Says when normal noise on images in [0, 1] is so strong that its level must be meant for 0 to 255."""
+    """A note if Gaussian noise on images in [0, 1] is so strong that its level must be meant for 0 to 255."""
     said = (_about_level(part, noise) for one in alternatives(noise) for part in joined(one))
     return next((line for line in said if line), []) if preprocess.is_image and preprocess.range == (0.0, 1.0) else []
 
@@ -87,12 +85,12 @@ def _about_level(part: str, noise: str) -> list[str]:
         return []
     try:
         low, high = Level(level).bounds
-    except ValueError:  # told where the noise is built
+    except ValueError:  # reported when the noise is built
         return []
     if high <= MOST_SIGMA:
         return []
     if high > 255:
-        return [f"noise {noise} leaves nothing of the images, which are scaled to [0, 1]"]
+        return [f"images are scaled to [0, 1], so noise {noise} hides them completely"]
     ends = dict.fromkeys((low, high))
     meant = [f"gaussian:{'-'.join(f'{end / 255:.2g}' for end in ends)}"]
     meant += [f"{key}={value}" for key, value in options.items()]

@@ -1,4 +1,4 @@
-"""How long training takes; with which rate and decay each parameter learns, and the schedule of the rate."""
+"""The number of steps, the learning rate and weight decay of each parameter, and the learning rate schedule."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from isthmus.parts.shortcuts import AbstractBeside, FixedShortcut, Shortcut
 from isthmus.training.adamw import AdamW
 from isthmus.training_config import TrainingConfig
 
-# Of the rate, for layers beside a path that stays: at 6e-3 a step of 64 x 9 weights moves a value by more than its
-# size, and in 300 steps all activations of the refinement were driven to where they let nothing through.
+# Factor on the rate for layers next to a fixed path: at 6e-3, a step of 64 x 9 weights changes a value by more than its
+# size, and within 300 steps all activations of the refinement were dead.
 BESIDE_LR = 1 / 6
 Group = tuple[Sequence[nn.Parameter], float, float]  # parameters, their peak rate, their decay
-SHORTCUT_LR = 0.1  # of the rate: the linear path starts at its best, and steps of full size would lose it at once
+SHORTCUT_LR = 0.1  # factor on the rate: the linear path starts at its optimum, and full steps would leave it at once
 
 
 def adamw(model: AbstractModel, settings: TrainingConfig) -> AdamW:
-    """AdamW with the settings' exceptions for some parameters.
+    """AdamW, with different settings for some parameters.
 
-    Unless `decay` is "all", biases are not decayed; the decoder's matrices may have a decay of their own. The first
-    layer of our own networks learns at `input_lr` times the rate: its many inputs move together, so a step of the same
-    size changes its output most. A linear path beside the layers starts at its best and learns at SHORTCUT_LR times it;
-    where it stays, the layers beside it learn at BESIDE_LR times it.
+    Unless `decay` is "all", biases have no decay; the decoder's matrices may have their own. The first layer of
+    built-in networks learns at `input_lr` times the rate: its many inputs are correlated, so a step of the same size
+    changes its output most. A linear path next to the layers starts at its optimum and learns at SHORTCUT_LR times the
+    rate; if it is fixed, the layers next to it learn at BESIDE_LR times the rate.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     paths = (m for side in model.sides for m in side.modules() if isinstance(m, Shortcut))
@@ -49,13 +49,13 @@ def adamw(model: AbstractModel, settings: TrainingConfig) -> AdamW:
 
 
 def _beside_fixed_paths(model: AbstractModel) -> set[int]:
-    """The parameters, by their identity, of layers beside a linear path that stays where it starts."""
+    """The parameters, by `id`, of layers next to a linear path that is not trained."""
     parts = (part for side in model.sides for part in side.modules() if isinstance(part, AbstractBeside))
     return {id(p) for part in parts if isinstance(part.shortcut, FixedShortcut) for p in part.parameters()}
 
 
 def _by_rate(group: Group, slow: set[int]) -> list[Group]:
-    """The group, without the parameters that learn slowly; and these, as a group of their own."""
+    """The group without the parameters that learn slowly, and a group of those."""
     parameters, peak, decay = group
     own = [p for p in parameters if id(p) in slow]
     rest = [p for p in parameters if id(p) not in slow]
@@ -63,9 +63,9 @@ def _by_rate(group: Group, slow: set[int]) -> list[Group]:
 
 
 def plan(settings: TrainingConfig, batches: int) -> tuple[int, int]:
-    """(epochs, steps in each) where a pass over the data takes so many batches.
+    """(epochs, steps in each) if a pass over the data has this many batches.
 
-    Epochs are whole, so that each sample counts alike; a budget below one pass ends within it.
+    Epochs are complete, so that all samples count equally; only a budget below one pass ends within it.
     """
     if settings.epochs is None and settings.budget < batches:
         return 1, settings.budget
@@ -73,7 +73,7 @@ def plan(settings: TrainingConfig, batches: int) -> tuple[int, int]:
 
 
 def rate(step: int, steps: int, settings: TrainingConfig) -> float:
-    """The share of the peak learning rate at `step`: 1 if constant, else linear up over the warm-up and linear to 0."""
+    """The share of the peak learning rate at `step`: 1 if constant, else a linear warm-up and a linear decay to 0."""
     if settings.schedule == "constant":
         return 1.0
     warm = settings.warmup * steps

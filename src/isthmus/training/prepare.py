@@ -1,4 +1,4 @@
-"""From settings and data to everything that training needs: sets, preprocessing, settled choices, a new model."""
+"""From settings and data to everything that training needs: sets, preprocessing, final settings, a new model."""
 
 from __future__ import annotations
 
@@ -49,25 +49,25 @@ from isthmus.training.threads import pick_threads
 
 
 def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any = None) -> Splits:
-    """Reads the data that `config` names, or the object that is handed over, and divides it.
+    """Reads the data that `config` names, or the object `data`, and splits it.
 
-    `target` is what should come out, where that is an object in memory; else the configuration names it.
+    `target` is the clean target, if it is an object in memory; otherwise the configuration names it.
     """
     options = config.data
     refuse_series_options(options)
     if options.window is not None:
-        options = replace(options, digits="float64")  # as columns of several kinds are kept, also of arrays
+        options = replace(options, digits="float64")  # the type for columns of several kinds, also for arrays
     halves = target is not None or options.target is not None
     with display.counting("reading") as progress, offering_what_fits(config), memory_for_pairs(halves):
-        named = data is None or isinstance(data, str | Path)  # then the configuration names it too
+        named = data is None or isinstance(data, str | Path)  # if so, the configuration names it too
         bundle: Bundle = read(options.source, options, progress) if named else read_object(data, options)
         wanted = _digits_of(bundle.train, options)
         if bundle.test is not None and _digits_of(bundle.test, options) != wanted:
             options = replace(options, digits=wanted)
             bundle = read(options.source, options, progress) if named else read_object(data, options)
     if options.group is not None and bundle.train.group_column is None:
-        message = f"{bundle.train.name} has no columns, so --group {options.group} says nothing of it."
-        fix = "leave --group out; pieces of one image are kept together by themselves, rows of an array need a table"
+        message = f"{bundle.train.name} has no columns, so --group {options.group} cannot be used."
+        fix = "omit --group; pieces of one image are kept together automatically, and rows of an array need a table"
         raise DataError("DATA-GROUP", message, fix=fix)
     options = replace(options, digits=wanted)
     if options.window is not None:
@@ -75,7 +75,7 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
     with allowed(options), memory_for_pairs(halves, bundle.train):
         known, targets = bundle.train.schema, read_targets(options, target)
     if known is None and options.missing == "auto" and not bundle.train.is_image:
-        options = replace(options, missing="median")  # what the training part needs not be told of
+        options = replace(options, missing="median")  # no message about gaps is needed for the other parts
     others: dict[str, Samples | None] = {}
     for role in ("validation", "test"):
         source = getattr(options, role)
@@ -93,10 +93,10 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
 
 
 def _series_splits(config: Config, bundle: Bundle, options: DataConfig, target: Any) -> Splits:
-    """A table whose rows are a series, cut in time."""
+    """Splits a table whose rows are a time series in time order."""
     if target is not None or options.target is not None:
-        message = "the rows of a series are not pairs, so --target says nothing of them."
-        raise UsageError("USAGE-WINDOW", message, fix="leave --target out; --noise gaussian:0.3 makes a denoiser")
+        message = "the rows of a series are not pairs, so --target cannot be used."
+        raise UsageError("USAGE-WINDOW", message, fix="omit --target; --noise gaussian:0.3 trains a denoiser")
     series, others = as_series(bundle.train, options), {}
     for role in ("validation", "test"):
         source = getattr(options, role)
@@ -110,16 +110,16 @@ def _series_splits(config: Config, bundle: Bundle, options: DataConfig, target: 
 
 
 def _digits_of(samples: Samples, options: DataConfig) -> Literal["auto", "float32", "float64"]:
-    """In which type the other sets of a table are to be kept, so that all are alike: that of the training part."""
+    """The type for the other sets of a table: that of the training part, so that all are the same."""
     if samples.is_image or samples.x.dtype not in (np.float32, np.float64):
         return options.digits
     return "float64" if samples.x.dtype == np.float64 else "float32"
 
 
 def prepare(config: Config, splits: Splits) -> Prepared:
-    """Settles every `auto`, checks the ranges, and says what was guessed.
+    """Replaces every `auto`, checks the ranges, and collects notes on what was chosen.
 
-    Raises: DataError for targets that the likelihood cannot take; ResourceError for a device that is not there.
+    Raises: DataError for targets that the likelihood does not accept; ResourceError for a device that is missing.
     """
     for samples in (splits.train, splits.validation, splits.test):
         refuse_gaps(samples, config.data.missing)
@@ -141,9 +141,9 @@ def prepare(config: Config, splits: Splits) -> Prepared:
 
 
 def _aligned(splits: Splits, preprocess: Preprocess) -> Splits:
-    """The same with labels of validation and test as the training part numbers them.
+    """Numbers the labels of validation and test data as in the training part.
 
-    Raises: DataError for values that cannot be meant as those of the training part.
+    Raises: DataError for values that cannot have the same meaning as in the training part.
     """
     for samples in (splits.validation, splits.test):
         refuse_other_values(samples, preprocess)
@@ -154,14 +154,14 @@ def _aligned(splits: Splits, preprocess: Preprocess) -> Splits:
 def check_targets(prepared: Prepared) -> None:
     """Refuses values outside of the likelihood's range, in all three sets, before the first epoch.
 
-    Of means that go through a sigmoid that is 0 to 1, but for the few pixels beyond the black and white of images.
+    If the output goes through a sigmoid, the range is 0 to 1, except for images with black and white from the data.
     """
     if (
         prepared.preprocess.is_image
         and prepared.preprocess.offset is None
         and prepared.splits.train.x.dtype == np.uint8
     ):
-        return  # bytes over 255 cannot be outside [0, 1]
+        return  # bytes divided by 255 are always in [0, 1]
     for role in ("train", "validation", "test"):
         samples: Samples = getattr(prepared.splits, role)
         text, what = prepared.config.model.likelihood, f"the {role} data"
@@ -171,7 +171,7 @@ def check_targets(prepared: Prepared) -> None:
 
 
 def settle_threads(prepared: Prepared, model: AbstractModel) -> Prepared:
-    """The same with a number of threads, timed on the model if none was set."""
+    """Sets the number of threads, timed on the model if the user did not set it."""
     training = prepared.config.training
     if training.threads is not None:
         return prepared
@@ -182,7 +182,7 @@ def settle_threads(prepared: Prepared, model: AbstractModel) -> Prepared:
 
 
 def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool | str = "auto") -> AbstractModel:
-    """The model that training starts from, on the device; its weights come from the seed."""
+    """The untrained model on the device, with weights from the seed."""
     config = prepared.config
     batch_size, m = config.training.batch_size, config.model
     if own is None and m.init == "components":
@@ -204,9 +204,9 @@ def fresh_model(prepared: Prepared, own: nn.Module | None = None, flatten: bool 
 
 
 def _start_at_components(model: AbstractModel, prepared: Prepared) -> None:
-    """Lets the linear path of a new model start at the principal components of the training data.
+    """Initializes the linear path of a new model with the principal components of the training data.
 
-    Only where the output is x itself, under squared error: else components are no best start, and it stays as drawn.
+    Only for squared error on x itself; otherwise components are not the best start, and the random weights stay.
     """
     if prepared.config.model.likelihood != "gaussian":
         return
@@ -214,7 +214,7 @@ def _start_at_components(model: AbstractModel, prepared: Prepared) -> None:
 
 
 def batches_of(prepared: Prepared, slice_of: SliceOf | None = None) -> AbstractBatches:
-    """The training batches; `slice_of` says which of the n samples of one fall to this process, if not all."""
+    """The training batches; `slice_of` selects the samples of a batch for this process, if not all."""
     t, train = prepared.config.training, prepared.splits.train
     if is_without_code(prepared.config.model.network):
         return _patches_of(prepared)
@@ -226,7 +226,7 @@ def batches_of(prepared: Prepared, slice_of: SliceOf | None = None) -> AbstractB
 
 
 def _patches_of(prepared: Prepared) -> Patches:
-    """Patches of whole images where those were kept, else of the samples themselves."""
+    """Patches of the whole images if they were kept, otherwise of the samples themselves."""
     t, train = prepared.config.training, prepared.splits.train
     whole, chosen = drawn_from(train)
     settings = {"patch": t.patch, "augment": t.augment, "batch_size": t.batch_size, "seed": t.seed}
@@ -234,7 +234,7 @@ def _patches_of(prepared: Prepared) -> Patches:
 
 
 def _trained_on(prepared: Prepared) -> Preprocess:
-    """The preprocessing of what a step takes: patches, where the network takes those."""
+    """The preprocessing of the samples of a step, which are patches for some networks."""
     preprocess, patch = prepared.preprocess, prepared.config.training.patch
     if not is_without_code(prepared.config.model.network):
         return preprocess

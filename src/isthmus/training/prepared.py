@@ -1,4 +1,4 @@
-"""`Prepared`: settings, data and preprocessing of a training, all settled before the first step."""
+"""`Prepared`: settings, data and preprocessing of a training, all final before the first step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 
 
 class TrainingStatistics:
-    """Of training samples as network input, each computed when it is first asked for, and once."""
+    """Statistics of training samples as network input, each computed once, when it is first needed."""
 
     def __init__(self, train: Samples, preprocess: Preprocess) -> None:
         self.train, self.preprocess = train, preprocess
@@ -32,7 +32,7 @@ class TrainingStatistics:
 
     @cached_property
     def ends(self) -> tuple[float, float]:
-        """The least and the greatest raw value."""
+        """The smallest and the largest raw value."""
         return value_range(self.train.x if self.train.whole is None else self.train.whole.values)
 
     @property
@@ -46,7 +46,7 @@ class TrainingStatistics:
 
     @cached_property
     def mean(self) -> Tensor:
-        """Of the shape of one sample, float32, on the processor."""
+        """The mean sample as network input, float32, on the CPU."""
         data = resident(self.train.x, self.preprocess, CPU)
         total = sum(x.sum(0, dtype=torch.float64) for x in in_order(data, self.preprocess, CPU))
         return (torch.as_tensor(total) / len(data)).float()
@@ -57,7 +57,7 @@ class TrainingStatistics:
         return components_of(self.train, self.preprocess)
 
     def linear_code(self, k: int) -> LinearCode:
-        """The code of k numbers that the principal components make, or of fewer where there are fewer."""
+        """The code of the first k principal components, or of fewer if there are fewer."""
         if not self.preprocess.is_image:
             return self.components.code(k)
         if k not in self._of_images:
@@ -65,16 +65,16 @@ class TrainingStatistics:
         return self._of_images[k]
 
     def found_code(self, k: int) -> LinearCode | None:
-        """What `linear_code` has found of whole images already, which PCA for a baseline would find once more."""
+        """The result of `linear_code` for whole images, if it was computed, which the PCA baseline can use again."""
         whole = self.preprocess.is_image and step_of(self.preprocess.shape) == 1
         return self._of_images.get(k) if whole else None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that is settled before the first step. `config` has no `auto` left; `said` are sentences for people.
+    """Everything that is decided before the first step. `config` has no `auto` left; `said` are notes for the user.
 
-    `training_statistics` are handed on to the same data under other settings; of other data they are made again.
+    The same data with other settings can share `training_statistics`; for other data they are computed again.
     """
 
     config: Config
@@ -92,12 +92,12 @@ class Prepared:
 
     @property
     def mean(self) -> Tensor:
-        """The mean of the training data as network input, of the shape of one sample."""
+        """The mean of the training data as network input, in the shape of one sample."""
         assert self.training_statistics is not None
         return self.training_statistics.mean
 
     def linear_code(self, k: int) -> LinearCode:
-        """The code of at most k numbers that the principal components of the training data make."""
+        """The code of at most k principal components of the training data."""
         assert self.training_statistics is not None
         return self.training_statistics.linear_code(k)
 
@@ -107,23 +107,23 @@ class Prepared:
         return self.training_statistics.found_code(k)
 
     def rough_code(self, k: int) -> LinearCode:
-        """About that code, of some thousand samples, for layers that go on from it."""
+        """An approximation from a few thousand samples, for layers that are trained further."""
         return rough_code(self.splits.train, self.preprocess, k)
 
     def tensor(self, samples: Samples) -> Tensor:
-        """What should come out, as a resident tensor."""
+        """The targets, as a resident tensor."""
         return resident(samples.x, self.preprocess, self.device)
 
     def pairs(self, samples: Samples) -> Tensor:
-        """As `tensor`, of pairs with what goes in as further channels; what `AbstractModel.pair` takes."""
+        """Like `tensor`, with the network's input of pairs as additional channels, for `AbstractModel.pair`."""
         return resident(samples.both, self.preprocess, self.device)
 
     def x(self, samples: Samples, most: int | None = None) -> Tensor:
-        """Network input on the processor; of at most `most` samples, spread evenly since data is often sorted."""
+        """Network input on the CPU; of at most `most` samples, evenly spaced because data is often sorted."""
         return self._on_processor(samples.x[:: _stride(samples, most)])
 
     def x_pairs(self, samples: Samples, most: int | None = None) -> Tensor:
-        """As `x`, of pairs with what goes in as further channels."""
+        """Like `x`, with the network's input of pairs as additional channels."""
         stride = _stride(samples, most)
         return self._on_processor(samples.changed(lambda x: x[::stride]).both)
 
@@ -131,7 +131,7 @@ class Prepared:
         data = resident(raw, self.preprocess, CPU)
         if data.dtype != torch.uint8:
             return data
-        x, at = torch.empty(data.shape), 0  # filled piece by piece: joined pieces would be there twice
+        x, at = torch.empty(data.shape), 0  # filled piece by piece: joining pieces needs twice the memory
         for part in in_order(data, self.preprocess, CPU):
             x[at : at + len(part)] = part
             at += len(part)

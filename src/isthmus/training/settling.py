@@ -1,4 +1,4 @@
-"""Every `auto` in the settings of training and model, settled for the data at hand, with what is to be said of it."""
+"""Replaces every `auto` in the settings of training and model for the data, and collects notes on the choices."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from isthmus.training.data_pass import samples_of_pass
 from isthmus.training.prepared import TrainingStatistics
 from isthmus.training_config import TrainingConfig
 
-LOOKED_AT = 200  # images whose noise is estimated: 7 million pixels in pieces of 192, a second
+LOOKED_AT = 200  # images whose noise is estimated: 7 million pixels for pieces of 192, one second
 
 
 def settle_training(
     config: Config, known: TrainingStatistics, device: torch.device
 ) -> tuple[TrainingConfig, list[str]]:
-    """The settings of training for the data and the device, without `auto`.
+    """The settings of training for the data and the device, without `auto`, and notes.
 
-    Raises: UsageError for an augmentation that the data cannot take, or a device or precision that is not there.
+    Raises: UsageError for an augmentation that the data does not allow, or an unavailable device or precision.
     """
     n = samples_of_pass(config.model, config.training, known.train)
     training, said = settle_budget(config.training, config.model, n, known.preprocess)
@@ -49,7 +49,7 @@ def settle_training(
     said += about_augmentation + notes.about_budget(training, batches_of_pass(n, training.batch_size) if n else 0)
     if training.batch_size > n:
         what = "patches in a pass" if is_without_code(config.model.network) else "training samples"
-        said.append(f"batch size lowered from {training.batch_size} to {n}: there are no more {what}")
+        said.append(f"batch size lowered from {training.batch_size} to {n}, the number of {what}")
     precision, step = pick_precision(training.precision, device), pick_step(training.step, device)
     size = min(training.batch_size, n)
     return replace(training, batch_size=size, precision=precision, step=step, device=device.type), said
@@ -66,17 +66,17 @@ def _settle_augmentation(
         shift_of(training.augment, preprocess)
         return training, []
     augment = fitting_shift(preprocess, passes(training, n), noisy=model.noise != "none")
-    times = f"training passes {passes(training, n):.0f} times over {n:,} images"
-    said = [] if augment == "none" else [f"augmentation {augment}: {times} (--augment none: off)"]
+    times = f"training takes {passes(training, n):.0f} passes over {n:,} images"
+    said = [] if augment == "none" else [f"augmentation {augment}: {times} (turn off with --augment none)"]
     return replace(training, augment=augment), said
 
 
 def settle_model(
     model: ModelConfig, training: TrainingConfig, splits: Splits, known: TrainingStatistics
 ) -> tuple[ModelConfig, list[str]]:
-    """The settings of the model for the data, without `auto`; `training` is settled already.
+    """The settings of the model for the data, without `auto`, and notes; `training` has no `auto` left.
 
-    Raises: UsageError and DataError for a network or a noise that the data cannot take.
+    Raises: UsageError and DataError for a network or a noise that the data does not allow.
     """
     n, preprocess = len(known.train), known.preprocess
     model = settle_dropout(model, training, n, preprocess)
@@ -94,7 +94,7 @@ def settle_model(
 
 
 def _some(train: Samples, preprocess: Preprocess) -> Tensor:
-    """Network input of at most 200 training samples, spread evenly."""
+    """Network input of at most 200 evenly spaced training samples."""
     return preprocess.to_x(torch.from_numpy(np.array(train.x[:: max(1, len(train) // LOOKED_AT)][:LOOKED_AT])))
 
 

@@ -1,4 +1,4 @@
-"""Sizes that a message offers for images, tried without data: would the model that was asked for be built, and fit?"""
+"""Tries the image sizes that a message suggests, without data: can the model be built, and does it fit into memory?"""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from isthmus.models.footprint import refuse_too_large
 from isthmus.system.devices import pick_device
 from isthmus.training.choices import fitting_likelihood, settle_network
 
-USUAL = 1_000  # samples that widths are settled for; those of images do not depend on it
+USUAL = 1_000  # number of samples for choosing widths, which for images do not depend on it
 
 
 @contextmanager
 def offering_what_fits(config: Config) -> Iterator[None]:
-    """Inside, the error for images of several sizes offers only those that the model of `config` takes."""
+    """Inside the block, the error for images of several sizes suggests only sizes that fit the model of `config`."""
     try:
         yield
     except MixedSizes as error:
@@ -30,7 +30,7 @@ def offering_what_fits(config: Config) -> Iterator[None]:
 
 @contextmanager
 def offering_that_of(train: Samples) -> Iterator[None]:
-    """Inside, the error for images of several sizes offers the size of the training images alone."""
+    """Inside the block, the error for images of several sizes suggests only the size of the training images."""
     try:
         yield
     except MixedSizes as error:
@@ -41,7 +41,7 @@ def offering_that_of(train: Samples) -> Iterator[None]:
 
 
 def fits(config: Config, shape: tuple[int, int, int]) -> bool:
-    """Whether the model of `config` takes bytes of the shape (C, H, W), and its training fits into memory."""
+    """Whether the model of `config` accepts bytes of shape (C, H, W), and its training fits into memory."""
     preprocess = Preprocess(shape, "uint8", range=(0.0, 1.0))
     try:
         model, _ = settle_network(config.model, preprocess, USUAL)

@@ -1,4 +1,4 @@
-"""One step of training: a batch, its cost and gradients, the update. All of it stays on the device."""
+"""One step of training: a batch, its cost and gradients, the update. Everything stays on the device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from isthmus.training_config import TrainingConfig
 
 
 class Stepped(NamedTuple):
-    """What a step gives: costs as in `Learned`, and 1 as `bad` where its gradient was not finite and it was skipped."""
+    """The result of a step: costs as in `Learned`; `bad` is 1 if a value was not finite and the update was skipped."""
 
     told: Tensor
     penalties: dict[str, Tensor]
@@ -30,8 +30,8 @@ class Stepped(NamedTuple):
 class AbstractStep(ABC):
     """`(rows, step, done, share) -> Stepped`: trains on these samples.
 
-    Random numbers come from (seed, `step`); `done` is the share of the training behind, `share` that of the peak
-    learning rate. `notes` says, for people, what a step could not do as it was asked to.
+    Random numbers come from (seed, `step`); `done` is the finished share of the training, `share` the share of the
+    peak learning rate. `notes` tells the user which settings could not be followed.
     """
 
     notes: list[str]
@@ -41,12 +41,12 @@ class AbstractStep(ABC):
 
     @abstractmethod
     def look(self) -> None:
-        """Reads from the device whether to stop, where that is known there alone."""
+        """Reads from the device whether to stop, if only the device knows."""
 
 
 @final
 class EagerStep(AbstractStep):
-    """One operation after the other."""
+    """Runs one operation after the other."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class EagerStep(AbstractStep):
     ) -> None:
         self.model, self.batches, self.settings = model, batches, settings
         self.optimizer, self.gradients, self.device = optimizer, gradients, batches.device
-        # On the processor a number is there at once, and asking for it saves the passes that the other way needs.
+        # On the CPU a number is available at once, and reading it saves the extra operations of the other way.
         self.never_waits = optimizer.is_fused and self.device.type != "cpu"
         drops = any(isinstance(m, nn.modules.dropout._DropoutNd) for m in model.modules())
         self.shakes = drops or model.own is not None
@@ -71,35 +71,35 @@ class EagerStep(AbstractStep):
         return self.stepped(self.gradients(pair, generator, done), share)
 
     def shake(self, step: int) -> None:
-        """Seeds PyTorch's own generator, from which dropout and modules of the user's draw."""
+        """Seeds PyTorch's global generator, which dropout and custom modules use."""
         if not self.shakes:
             return
         seed = seed_of(self.settings.seed, step, "layers")
-        if self.device.type == "cpu":  # for devices that wait to be used PyTorch would note the stack, at every step
+        if self.device.type == "cpu":  # `torch.manual_seed` records a stack trace at every step
             torch.default_generator.manual_seed(seed)
         else:
             torch.manual_seed(seed)
 
     def pair(self, rows: Tensor, generator: torch.Generator, done: float | Tensor, *, augmented: bool) -> Pair:
-        """What goes in and what should come out of these samples."""
+        """The input and the target for these samples."""
         x = self.batches.take(rows, generator, augmented=augmented, own=True)
         pair = self.model.training_pair(x, generator, done)
         return self.model.with_gaps(pair, self.settings.hide, generator)
 
     def stepped(self, learned: Learned, share: float) -> Stepped:
-        """Updates the weights along the gradients that lie in the parameters."""
+        """Updates the weights with the gradients of the parameters."""
         update = self.update_unseen if self.never_waits else self._update
         return Stepped(learned.told, learned.penalties, update(learned.cost, share))
 
     def update_unseen(self, cost: Tensor, share: float | Tensor) -> Tensor:
-        """Clips and applies the gradients, unless cost or gradient is not finite, which the device alone knows: ()."""
+        """Clips and applies the gradients, unless one is not finite; then it returns 1, else 0, on the device: ()."""
         norm, clip = self.optimizer.norm(), self.settings.clip
         bad = (norm + cost).isfinite().logical_not_().float()
         self.optimizer.step(share, grad_scale=(norm / clip).clamp_(min=1.0) if clip else None, found_inf=bad)
         return bad
 
     def _update(self, cost: Tensor, share: float) -> float:
-        """The same where asking costs nothing."""
+        """The same for devices on which reading a number costs nothing."""
         norm, clip = self.optimizer.norm(), self.settings.clip
         if not math.isfinite(float(norm) + float(cost)):
             return 1.0

@@ -1,4 +1,4 @@
-"""What surrounds a step: the precision of its products, and PyTorch's own randomness kept apart."""
+"""The context of a step: the precision of its products, and the state of PyTorch's global generator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from isthmus.training_config import TrainingConfig
 
 
 def autocast(settings: TrainingConfig, device: torch.device) -> Any:
-    """bfloat16 matrix products with float32 weights, where the settings say so."""
+    """bfloat16 matrix products with float32 weights, if the settings say so."""
     if settings.precision != "bfloat16":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
@@ -20,7 +20,7 @@ def autocast(settings: TrainingConfig, device: torch.device) -> Any:
 
 @contextlib.contextmanager
 def own_randomness(shakes: bool) -> Iterator[None]:
-    """PyTorch's dropout draws from the global generator: inside it is ours, afterwards it is as it was."""
+    """Dropout uses PyTorch's global generator: training may seed it inside the block; afterwards it is restored."""
     if not shakes:
         yield
         return
@@ -29,5 +29,5 @@ def own_randomness(shakes: bool) -> Iterator[None]:
 
 
 def widest(device: torch.device) -> torch.dtype:
-    """The type that sums are kept in: float64 where the device has it."""
+    """The type for sums: float64 if the device supports it."""
     return torch.float32 if device.type == "mps" else torch.float64

@@ -1,4 +1,4 @@
-"""The three sets of data that may be larger than memory, and the settings that keep a streamed training as it began."""
+"""The three sets of data that may be larger than memory, and settings that keep a streamed training reproducible."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ ROLES = ("validation", "test")
 
 @contextmanager
 def memory_for_pairs(halves: bool, noisy: Samples | None = None) -> Iterator[None]:
-    """Inside, what is read has to fit into memory twice where it is a half of pairs; so has `noisy`, which was read.
+    """Inside the block, data that is one half of pairs must fit into memory twice; so must `noisy`, the other half.
 
-    Raises: ResourceError, before the data is read wherever its size is known by then.
+    Raises: ResourceError, before the data is read if its size is known.
     """
     if not halves:
         yield
@@ -43,7 +43,7 @@ def memory_for_pairs(halves: bool, noisy: Samples | None = None) -> Iterator[Non
 
 
 def divided(bundle: Bundle, options: DataConfig, seed: int, others: dict[str, Samples | None]) -> Splits:
-    """The three sets; the training part stays on disk where memory does not hold it, the others never do."""
+    """The three sets. The training part stays on disk if it does not fit into memory; the others never do."""
     bundle = bundle_on_disk(bundle, options)
     others = {role: None if each is None else on_disk(each, options) for role, each in others.items()}
     streams = must_stream(bundle.train, options, options.limit)
@@ -58,7 +58,7 @@ def divided(bundle: Bundle, options: DataConfig, seed: int, others: dict[str, Sa
 
 
 def settled_streaming(data: DataConfig, splits: Splits) -> tuple[DataConfig, list[str]]:
-    """The settings by which a run that goes on divides and shuffles its data as before, and what is to be said."""
+    """The settings with which a resumed run splits and shuffles its data as before, and notes."""
     train = splits.train
     if not train.is_streamed:
         return replace(data, stream="no", buffer=None, held=None), []

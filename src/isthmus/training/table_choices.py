@@ -1,4 +1,4 @@
-"""What `auto` stands for where all columns of a table are numbers: code, widths, budget and patience from the data."""
+"""What replaces `auto` for tables of numbers: code size, widths, budget and patience, chosen from the data."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from isthmus.training.components import Components
 from isthmus.training_config import STEPS, TrainingConfig
 from isthmus.wording import counted
 
-HELD = 0.95  # of the variance; the rest is mostly what columns do not share
+HELD = 0.95  # share of the variance; the rest is mostly specific to single columns
 SHORTCUT = "mlp,shortcut=true"
-# Hidden units: four times the columns, a power of 2 within these. Twice the narrowest is not better on small tables and
-# takes twice the time; docs/experiments.md, "Tables of numbers".
+# Hidden units: four times the number of columns, rounded up to a power of 2 within these limits. Twice the lower limit
+# is no better on small tables and takes twice the time; docs/experiments.md, "Tables of numbers".
 NARROWEST, WIDEST = 128, 512
-# 300 steps are enough for some hundred rows, as the linear path starts at its best; 1,153 rows gain from 100 passes and
-# more, small tables neither gain nor lose: docs/experiments.md.
+# 300 steps are enough for a few hundred rows, because the linear path starts at its optimum; 1,153 rows benefit from
+# 100 passes and more, small tables neither gain nor lose: docs/experiments.md.
 PASSES, LEAST_STEPS = 100, 300
-PATIENCE = 0.35  # of the budget: what is best among the first half of small tables is rarely passed after as long again
-UNRELATED = 0.05  # of what k directions drawn at random would not tell: less is chance in some tens of rows
-FEWEST_TOLD = 10  # validation rows: fewer cannot tell whether columns go together
+PATIENCE = 0.35  # share of the budget: on small tables, a best epoch that lasts this long is rarely improved later
+UNRELATED = 0.05  # share of what k random directions leave unexplained; with some tens of rows, less can be chance
+FEWEST_TOLD = 10  # validation rows: fewer cannot show whether columns are related
 
 
 def has_linear_path(model: ModelConfig, preprocess: Preprocess) -> bool:
-    """Whether the network gets a linear path that starts at the principal components: a plain autoencoder of a table of
-    numbers, whose best linear code those are. Widths that were asked for are those of layers alone.
+    """Whether the network gets a linear path that starts at the principal components: a plain autoencoder for a table
+    of numbers, whose best linear code they are. If the user sets widths, there are only layers.
     """
     if preprocess.is_image:
         return False
@@ -43,8 +43,8 @@ def has_linear_path(model: ModelConfig, preprocess: Preprocess) -> bool:
 
 
 def wants_fitting_code(model: ModelConfig, preprocess: Preprocess) -> bool:
-    """Whether the size of the code is to be taken from the principal components. Codes of tokens, of few active units
-    or of what noise covers are longer on purpose.
+    """Whether the principal components determine the code size. Codes of tokens, sparse codes, and the codes of
+    denoisers are longer on purpose.
     """
     kind = parse(model.bottleneck)[0]
     plain = kind in {"identity", "gaussian"} and model.noise == "none" and model.network != "own"
@@ -52,28 +52,28 @@ def wants_fitting_code(model: ModelConfig, preprocess: Preprocess) -> bool:
 
 
 def fitting_code(components: Components, K: int) -> tuple[int, str]:
-    """As many numbers as principal components hold `HELD` of the variance, fewer than the K columns and at most 32, and
-    the sentence that says so.
+    """The number of principal components that hold `HELD` of the variance, but fewer than the K columns and at most
+    32, and a note on it.
 
-    A code as wide as the table could hold every cell, and would tell nothing of how they go together.
+    A code as wide as the table could copy every cell, and would learn nothing about relations between columns.
     """
     needed = components.holding(HELD)
     size = max(1, min(needed, K - 1, Z_SIZE))
     holds = "holds" if needed == 1 else "hold"
     why = f"{counted(needed, 'principal component')} {holds} {HELD:.0%} of the variance of {counted(K, 'column')}"
-    return size, f"code of {counted(size, 'number')}: {why} (--z-size: another)"
+    return size, f"code of {counted(size, 'number')}: {why} (change with --z-size)"
 
 
 def fitting_widths(D: int, n: int) -> tuple[int, int]:
-    """Of the hidden layers, for D columns and n rows: the narrowest where there are more columns than rows."""
+    """The widths of the hidden layers for D columns and n rows: the narrowest if there are more columns than rows."""
     wanted = NARROWEST if n < D else 2 ** math.ceil(math.log2(4 * D))
     first = min(max(wanted, NARROWEST), WIDEST)
     return first, first // 2
 
 
 def fitting_budget(training: TrainingConfig, n: int) -> tuple[TrainingConfig, list[str]]:
-    """The same with `PASSES` passes over n rows, `LEAST_STEPS` at least and the usual number at most, and a stretch
-    after which training stops; what was asked for stays. And what is to be said of it.
+    """Sets `PASSES` passes over n rows, at least `LEAST_STEPS` and at most the usual number of steps, and the patience.
+    What the user has set stays. Returns notes as well.
     """
     if training.steps is not None or training.epochs is not None:
         return training, []
@@ -81,14 +81,14 @@ def fitting_budget(training: TrainingConfig, n: int) -> tuple[TrainingConfig, li
     steps = max(per_epoch, min(STEPS, max(LEAST_STEPS, PASSES * per_epoch)))
     if training.stall is None:
         training = replace(training, stall=PATIENCE)
-    said = f"training takes {steps:,} steps for {counted(n, 'row')} (--epochs: another number), and stops once "
-    said += f"{training.stall:.0%} of them brought no better validation cost"
+    said = f"training takes {steps:,} steps for {counted(n, 'row')} (change with --epochs), and stops early if "
+    said += f"{training.stall:.0%} of them bring no better validation cost"
     return replace(training, steps=steps), [said]
 
 
 def about_structure(components: Components, held: Tensor, k: int) -> list[str]:
-    """Says where k components tell new rows, network input (N, D), no better than k directions drawn at random would:
-    those tell k / D of what varies.
+    """A note if k components explain new rows, network input (N, D), no better than k random directions, which explain
+    k / D of the variance.
     """
     D = held.shape[1]
     if len(held) < FEWEST_TOLD or k >= D:
@@ -96,10 +96,10 @@ def about_structure(components: Components, held: Tensor, k: int) -> list[str]:
     told, chance = components.explained(held, k), k / D
     if (told - chance) / (1 - chance) >= UNRELATED:
         return []
-    said = f"nothing linear is to be found in these {counted(D, 'column')}: {counted(k, 'principal component')} of the "
-    said += f"training rows tell {told:.1%} of what varies between validation rows, and as many directions drawn at "
-    said += f"random {chance:.1%}"
-    return [f"{said}; a model of this table may learn nothing but its rows by heart"]
+    explains = f"{counted(k, 'principal component')} of the training rows {'explains' if k == 1 else 'explain'}"
+    said = f"no linear relations were found between these {counted(D, 'column')}: {explains} {told:.1%} of the "
+    said += f"variance of validation rows, no better than random directions ({chance:.1%})"
+    return [f"{said}; a model of this table may only memorize its rows"]
 
 
 def network_input(raw: object, preprocess: Preprocess) -> Tensor:

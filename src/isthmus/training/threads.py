@@ -1,10 +1,11 @@
-"""How many processor threads a step should use, by trying.
+"""Chooses the number of CPU threads for a step by timing it.
 
 Steps of these small networks take milliseconds. On an idle machine a second core makes them 1.2 to 1.4 times faster;
-where anything else runs, the threads wait for each other and a step takes ten times as long. So both are timed once,
-before training, and the choice is written into the run's configuration: the same number of threads gives the same
-weights, bit for bit, and another number gives others on some processors. On an AMD EPYC the shipped recipes came out
-alike with one and two; on an Intel Xeon with AMX the weights differed by 4e-6 in float32 and 1e-3 in bfloat16.
+if other programs run, the threads wait for each other and a step takes ten times as long. So both are timed once
+before training, and the choice is saved in the run's configuration: the same number of threads gives the same weights,
+bit for bit, and on some processors another number gives different weights. On an AMD EPYC, the shipped recipes gave
+the same weights with one and two threads; on an Intel Xeon with AMX, the weights differed by 4e-6 in float32 and 1e-3
+in bfloat16.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ from isthmus.randomness import generator_for
 from isthmus.training.step_context import autocast
 from isthmus.training_config import TrainingConfig
 
-STEPS = 6  # of each kind, a few milliseconds each
-OPTIMIZER = 1.5  # times forwards and backwards: the update and the batch, on networks as small as those of tables
-GAIN = 1.1  # more threads must be faster by that much: a tie goes to one thread, which nothing can disturb
+STEPS = 6  # per number of threads, a few milliseconds each
+OPTIMIZER = 1.5  # factor on the forward and backward pass for update and batch, on networks as small as for tables
+GAIN = 1.1  # more threads must be faster by this factor; otherwise one thread, which other programs cannot slow down
 
 
 def pick_threads(model: AbstractModel, x: Tensor, settings: TrainingConfig) -> int:
     """The number of threads, 1 or all cores, whose best step on the batch x is faster."""
     before = torch.get_num_threads()
     if before == 1 or model.device.type != "cpu" or model.own is not None:
-        return before  # a module of the user's may count its calls, so it is not tried
+        return before  # a custom module may have side effects, so it is not timed
     trial = copy.deepcopy(model)
     try:
         seconds = {}
-        with torch.random.fork_rng(devices=()):  # dropout draws from the global generator, which is not ours to move
+        with torch.random.fork_rng(devices=()):  # dropout uses the global generator, which must not change
             for threads in (1, before):
                 torch.set_num_threads(threads)
                 seconds[threads] = sorted(_step(trial, x, settings) for _ in range(STEPS))[STEPS // 2]
@@ -46,7 +47,7 @@ def pick_threads(model: AbstractModel, x: Tensor, settings: TrainingConfig) -> i
 
 
 def seconds_a_step(model: AbstractModel, x: Tensor, settings: TrainingConfig) -> float:
-    """What a step on the batch x takes here and now, the optimizer's part estimated; the model stays as it is."""
+    """The time of a step on the batch x now, with an estimate for the optimizer. The model is not changed."""
     trial = copy.deepcopy(model).train()
     with torch.random.fork_rng(devices=()):
         return OPTIMIZER * sorted(_step(trial, x, settings) for _ in range(STEPS))[STEPS // 2]
@@ -63,7 +64,7 @@ def _step(model: AbstractModel, x: Tensor, settings: TrainingConfig) -> float:
 
 @contextmanager
 def using_threads(threads: int | None) -> Iterator[None]:
-    """So many processor threads inside (None: as many as now); afterwards those of the caller again."""
+    """Uses this number of CPU threads inside the block (None: no change) and restores the number afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:

@@ -1,4 +1,4 @@
-"""Lets the dense layers of a model write their gradients where the optimizer takes them, for as long as it trains."""
+"""Lets the dense layers of a model write their gradients directly into the optimizer's memory during training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from isthmus.training_config import TrainingConfig
 
 
 class WrittenSteps:
-    """The chains of dense layers that write to the places of `optimizer`; `close` ends it."""
+    """The chains of dense layers that write to the places of `optimizer`, until `close`."""
 
     def __init__(self, chains: list[DenseChain], optimizer: AdamW, *, low: bool) -> None:
         self.chains, self.optimizer = chains, optimizer
@@ -18,16 +18,17 @@ class WrittenSteps:
             chain.write_to(places, cast)
 
     def close(self) -> None:
-        """Layers and parameters are as they were made."""
+        """Restores layers and parameters to their usual form."""
         for chain in self.chains:
             chain.write_nowhere()
         self.optimizer.release()
 
 
 def write_out(model: AbstractModel, optimizer: AdamW, settings: TrainingConfig) -> WrittenSteps:
-    """Begins it for a model on the processor, where it was measured.
+    """Lets the chains of a model write out, only on the CPU, where this was measured.
 
-    Not where a term differentiates the encoder's gradient once more, which what is written out cannot give.
+    Not with terms, which may differentiate the encoder's gradient again; gradients that are written out do not allow
+    this.
     """
     chains = [m for m in model.modules() if isinstance(m, DenseChain)]
     if model.device.type != "cpu" or model.terms:

@@ -76,7 +76,7 @@ def test_the_error_is_that_of_the_projection_chunk_by_chunk() -> None:
 
 
 def test_nothing_is_learned_from_nothing() -> None:
-    with pytest.raises(DataError, match=r"nothing can be learned from samples of shape \(0, 3\)"):
+    with pytest.raises(DataError, match=r"samples of shape \(0, 3\) are empty"):
         principal(torch.rand(0, 3), 1)
     with pytest.raises(DataError, match=r"training samples have 3 values, but test samples the shape \(2, 5\)"):
         error_of([torch.rand(2, 5)], *principal(torch.rand(4, 3), 1))
