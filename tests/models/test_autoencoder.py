@@ -180,7 +180,7 @@ def test_fault_52_a_full_disk_leaves_the_old_model(model: Model, table_model: Mo
 @pytest.mark.parametrize("network", ["mlp", "conv"])
 def test_our_networks_end_in_no_sigmoid_so_they_give_no_probabilities(network: str) -> None:
     config = tiny.config(likelihood="bernoulli,output=probabilities", network=network, hidden=[16, 32]).model
-    with pytest.raises(UsageError, match=f"the network {network} ends without a sigmoid") as caught:
+    with pytest.raises(UsageError, match=f"network {network} does not end in a sigmoid") as caught:
         Model(config, Preprocess((1, 32, 32), "uint8", range=(0.0, 1.0)))
     assert caught.value.fix == "pass --loss bernoulli"
 
@@ -188,8 +188,8 @@ def test_our_networks_end_in_no_sigmoid_so_they_give_no_probabilities(network: s
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"bottleneck": "gaussian"}, "the bottleneck 'gaussian' takes 8 values where Halves gives 4"),
-        ({"likelihood": "gaussian,variance=learned"}, "takes 12 values where Halves gives 6"),
+        ({"bottleneck": "gaussian"}, "the bottleneck 'gaussian' needs 8 values, but Halves returns 4"),
+        ({"likelihood": "gaussian,variance=learned"}, "needs 12 values, but Halves returns 6"),
     ],
 )
 def test_parts_that_need_more_than_a_module_of_ones_own_gives_are_refused(settings: dict, message: str) -> None:

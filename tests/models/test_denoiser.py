@@ -89,7 +89,7 @@ def test_it_has_no_code_and_says_what_works_instead() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [({"likelihood": "bernoulli"}, "gives images"), ({"terms": "mmd"}, "looks at a code")],
+    [({"likelihood": "bernoulli"}, "returns images"), ({"terms": "mmd"}, "needs a code")],
 )
 def test_parts_that_need_something_else_are_refused(setting: dict[str, str], message: str) -> None:
     from dataclasses import replace

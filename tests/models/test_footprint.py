@@ -55,7 +55,7 @@ def test_what_is_counted_is_what_training_allocates() -> None:
         (IMAGE, {"hidden": [65_536] * 3}, "pass smaller widths with --hidden; they are 65536,65536,65536"),
         (TABLE, {"hidden": [512], "z_size": 65_536}, "pass a smaller --z-size; it is 65,536"),
         (Preprocess((3, 4000, 3000), "uint8", range=(0.0, 1.0)), {"hidden": [16]}, "--resize 1000x750"),
-        (Preprocess((10**7,), "float32"), {"hidden": [16]}, "leave columns out with --drop-column"),
+        (Preprocess((10**7,), "float32"), {"hidden": [16]}, "drop columns with --drop-column"),
         (TABLE, {"hidden": [64], "batch_size": 10**9}, "pass a smaller --batch-size; it is 1,000,000,000"),
     ],
 )
@@ -76,11 +76,11 @@ def test_fault_64_three_wide_layers_in_words(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "available_bytes", lambda: 12_300_000_000)
     config = tiny.config(likelihood="gaussian", network="mlp", hidden=[65_536] * 3, z_size=32).model
     n = 2 * (65_536 * 784 + 2 * 65_536**2 + 65_536 * 32) + 6 * 65_536 + 32 + 784
-    with pytest.raises(UsageError, match="memory are needed") as caught:
+    with pytest.raises(UsageError, match="of memory for training") as caught:
         refuse_too_large(config, Preprocess((1, 28, 28), "uint8"), batch_size=64, device=CPU)
     assert f"the network has {n:,} weights" in caught.value.message
-    assert f"{(20 * n + 8 * 64 * (12 * 65_536 + 32 + 784)) / 1e9:.1f} GB of memory are needed" in caught.value.message
-    assert caught.value.message.endswith("(20 bytes each, and 403.1 MB for a batch of 64); 12.3 GB are free.")
+    assert f"{(20 * n + 8 * 64 * (12 * 65_536 + 32 + 784)) / 1e9:.1f} GB of memory for training" in caught.value.message
+    assert caught.value.message.endswith("(20 bytes per weight, and 403.1 MB for a batch of 64); 12.3 GB are free.")
 
 
 def test_what_fits_passes_and_where_nobody_can_tell_everything_does(monkeypatch: pytest.MonkeyPatch) -> None:

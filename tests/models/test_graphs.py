@@ -177,9 +177,9 @@ def test_modules_of_a_users_own() -> None:
 
 
 def test_own_code_that_cannot_be_written(capfd: Any) -> None:
-    with pytest.raises(UsageError, match=r"Counts fixes the number of samples at 2.*\nfix: write x.shape\[0\]"):
+    with pytest.raises(UsageError, match=r"Counts fixes the number of samples at 2.*\nfix: use x.shape\[0\]"):
         onnx_bytes(Encoder(own(Counts())), torch.zeros(2, 3), {})
-    with pytest.raises(UsageError, match=r"PyTorch cannot write Branches as ONNX: .*data-dependent"):
+    with pytest.raises(UsageError, match=r"PyTorch cannot export Branches to ONNX: .*data-dependent"):
         onnx_bytes(Encoder(own(Branches())), torch.zeros(2, 3), {})
     assert capfd.readouterr() == ("", "")
 
@@ -193,5 +193,5 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_more_than_a_file_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphs, "LARGEST", 1_000)
-    with pytest.raises(UsageError, match=r"the weights take 0\.0 GB; one ONNX file holds 2 GB"):
+    with pytest.raises(UsageError, match=r"the weights take 0\.0 GB, but an ONNX file can hold at most 2 GB"):
         onnx_bytes(Whole(model_of(GRAY)), torch.from_numpy(raw(GRAY, 2)), {})

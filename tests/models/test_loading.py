@@ -43,7 +43,7 @@ def test_fault_114_weights_that_are_no_numbers_are_a_fault_of_the_model(
     with torch.no_grad():
         list(broken.parameters())[-1].view(-1)[0] = value
     name = list(broken.state_dict())[-1]
-    with pytest.raises(ModelFileError, match=rf"{name}: values that are not finite numbers") as caught:
+    with pytest.raises(ModelFileError, match=rf"{name} has values that are not finite numbers") as caught:
         load_model(broken.save(tmp_path / "model"))
     assert caught.value.exit_code == 4
 
@@ -144,10 +144,10 @@ def test_fault_64_no_claimed_size_is_allocated(model: Model, tmp_path: Path) -> 
     folder = rewritten(model.save(tmp_path / "model"), lambda about: about | {"model": about["model"] | claims})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(
-        ModelFileError, match=r"\d+ weights are of other sizes in the file than in the network"
+        ModelFileError, match=r"\d+ weights have different sizes in the file and in the network"
     ) as caught:
         load_model(folder)
-    assert "encoder.1.0.weight is (16, 784) in the file and (65536, 784) in the network" in caught.value.problems
+    assert "encoder.1.0.weight is (16, 784) in the file, but (65536, 784) in the network" in caught.value.problems
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB; the claim is 34 GB
 
 
@@ -181,8 +181,8 @@ def own(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("module", "problems"),
     [
-        (Small(4), ["own.encoder.weight is (3, 16) in the file and (4, 16) in the network"]),
-        (nn.Sequential(nn.Linear(16, 16)), ["own.encoder.weight is (3, 16) in the file and absent in the network"]),
+        (Small(4), ["own.encoder.weight is (3, 16) in the file, but (4, 16) in the network"]),
+        (nn.Sequential(nn.Linear(16, 16)), ["own.encoder.weight is (3, 16) in the file, but absent in the network"]),
         (nn.Linear(3, 3), ["given (2, 16): RuntimeError: mat1 and mat2 shapes cannot be multiplied (2x16 and 3x3)"]),
     ],
 )
@@ -190,13 +190,15 @@ def test_a_wrong_module_is_told_with_everything_that_differs(own: Path, module: 
     with pytest.raises(ModelFileError, match=r"model\.safetensors does not fit: .{20}") as caught:
         load_model(own, module=module)
     assert set(problems) <= set(caught.value.problems)
-    assert caught.value.fix == "pass Small as it was made for the training"
+    assert caught.value.fix == "pass Small, built as for the training"
 
 
 def test_one_difference_is_told_in_the_message(own: Path) -> None:
     module = Small()
     module.decoder = nn.Linear(3, 16, bias=False)
-    with pytest.raises(ModelFileError, match=r"fit: own.decoder.bias is \(16,\) in the file and absent in the network"):
+    with pytest.raises(
+        ModelFileError, match=r"fit: own.decoder.bias is \(16,\) in the file, but absent in the network"
+    ):
         load_model(own, module=module)
 
 

@@ -62,6 +62,6 @@ def test_a_color_network_from_a_gray_one_adds_to_each_color_what_that_adds_to_th
 
 def test_another_network_is_refused_with_the_differences(tmp_path: Path) -> None:
     denoiser(1, (4, 8)).save(tmp_path / "model")
-    with pytest.raises(UsageError, match="is built otherwise") as caught:
+    with pytest.raises(UsageError, match="are built differently") as caught:
         start_from(denoiser(1), str(tmp_path / "model"))
     assert "network.downsample.0.weight: (8, 4, 2, 2) there, (6, 4, 2, 2) here" in caught.value.problems

@@ -289,7 +289,7 @@ def test_penalties_have_weight_one_unless_configured_and_unknown_ones_are_refuse
 ) -> None:
     assert penalty_weights(penalized(monkeypatch)[0]) == {"l2": 1.0}
     assert penalty_weights(penalized(monkeypatch, weights={"l2": 0.25})[0]) == {"l2": 0.25}
-    with pytest.raises(UsageError, match=r"no penalty 'kl'; this model announces: l2"):
+    with pytest.raises(UsageError, match=r"no penalty 'kl'; the penalties of this model: l2"):
         penalized(monkeypatch, weights={"kl": 1.0})
 
 

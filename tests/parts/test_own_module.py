@@ -225,13 +225,13 @@ def test_a_module_that_does_not_give_back_its_input_is_refused_with_what_it_gave
 def test_a_module_without_a_code_says_so_when_asked_for_one(digits: tiny.Digits) -> None:
     model = tiny.trainer(tiny.prepared(small(digits)), own=made(OnlyForward)).model
     for ask in (model.encode, model.decode):
-        with pytest.raises(UsageError, match="OnlyForward has only forward, so there is no code"):
+        with pytest.raises(UsageError, match="OnlyForward has only a forward method, so it has no code"):
             ask(np.zeros((1, 64)))
 
 
 def test_own_weights_need_their_class_and_fit_no_other(digits: tiny.Digits, tmp_path: Path) -> None:
     folder = tiny.trainer(tiny.prepared(small(digits)), own=made(Notebook)).model.save(tmp_path / "model")
-    with pytest.raises(ModelFileError, match="a module of your own, Notebook; its code is not in the file") as caught:
+    with pytest.raises(ModelFileError, match="your own module Notebook, but not its code") as caught:
         load_model(folder)
     assert caught.value.exit_code == 4
     assert "module=Notebook()" in str(caught.value.fix)

@@ -151,7 +151,7 @@ def test_terms_are_joined_with_a_plus_and_none_is_none() -> None:
         ("contractiv", "unknown term 'contractiv'"),
         ("mmd,kernel=linear", "kernel is 'linear', allowed are imq, rbf"),
         ("contractive:0", "0 probes"),
-        ("l2+l2", "two parts announce the penalty 'l2'"),
+        ("l2+l2", "two parts have the penalty 'l2'"),
     ],
 )
 def test_impossible_terms_are_refused(text: str, message: str) -> None:

@@ -73,7 +73,7 @@ def test_a_module_of_ones_own_is_reported_once_it_is_given(digits: tiny.Digits, 
     assert not page.all("section", id="code")  # it has only forward
     assert "no command can repeat it" in page.all("section", id="settings")[0].text
     missing = reporting.report(run.path, out=tmp_path / "page.html").missing
-    assert "a module of your own" in missing[0]
+    assert "your own module" in missing[0]
 
 
 def test_a_failure_at_the_end_costs_the_page_alone(

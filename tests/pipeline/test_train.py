@@ -118,7 +118,7 @@ def test_a_module_of_ones_own_is_trained_judged_loaded_and_resumed(
         x = torch.from_numpy(digits.x[:3]).flatten(1) / 255
         x_hat = expected.decoder(expected.encoder(x)).reshape(3, 1, 28, 28)
     assert run.model.reconstruct(digits.x[:3]) == pytest.approx(np.rint(255 * x_hat.numpy()), abs=1)
-    with pytest.raises(ModelFileError, match="a module of your own, Notebook"):
+    with pytest.raises(ModelFileError, match="your own module Notebook"):
         isthmus.load(run.path)
     loaded = isthmus.load(run.path, module=Notebook())
     assert np.array_equal(loaded.encode(digits.x[:3]), run.model.encode(digits.x[:3]))

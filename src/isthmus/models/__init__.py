@@ -1,1 +1,1 @@
-"""The five parts put together, saved, loaded, counted, and written as graphs."""
+"""Models: built from the five parts, saved, loaded, measured, and exported as graphs."""

@@ -1,4 +1,4 @@
-"""What every model is: noise, a network and a likelihood with the preprocessing of its data; kept without a pickle."""
+"""The base of every model: noise, a network and a likelihood, with preprocessing; saved without a pickle."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from isthmus.system import files
 from isthmus.system.progress import each
 from isthmus.system.tensors import save_tensors
 
-HIDING_ROWS = 0.5  # of a batch have cells hidden
+HIDING_ROWS = 0.5  # share of the rows of a batch with hidden cells
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 def corruption_for(noise: str, preprocess: Preprocess) -> corruptions.AbstractCorruption:
-    """The corruption that `noise` names, for samples of that preprocessing.
+    """The corruption that `noise` names, for samples with this preprocessing.
 
-    Raises: UsageError for what it cannot be.
+    Raises: UsageError for a noise that is not valid.
     """
     p = preprocess
     return corruptions.corruption(noise, p.range, p.shape, clips=p.clips, unit=p.count)
 
 
 class Output(NamedTuple):
-    """What a forward pass gives: the decoder's output and the code."""
+    """The result of a forward pass: the decoder's output and the code."""
 
     params: Tensor
     code: Code
 
 
 class AbstractModel(nn.Module):
-    """Corruption and likelihood around a network that subclasses build; `has_code` says whether a code lies in it.
+    """Corruption and likelihood around a network that subclasses build; `has_code`: whether the network has a code.
 
-    `own` is a module of the user's that the network was taken from, if there is one.
+    `own` is the user's own module that the network was taken from, if there is one.
     """
 
     bottleneck: AbstractBottleneck
@@ -67,45 +67,45 @@ class AbstractModel(nn.Module):
     @property
     @abstractmethod
     def sides(self) -> tuple[nn.Module, nn.Module]:
-        """The network's part that takes the input, and the one that gives the output."""
+        """The part of the network that takes the input, and the part that gives the output."""
 
     @abstractmethod
     def initialize(self, generator: torch.Generator, mean: Tensor | None = None) -> AbstractModel:
-        """Fresh weights from `generator`; with `mean` (shape of a sample) the output starts at it where it can."""
+        """New weights from `generator`; with `mean` (shape of a sample), the first output is the mean if possible."""
 
     @abstractmethod
     def forward(self, x_in: Tensor, *, sample: bool = False, generator: torch.Generator | None = None) -> Output:
         """One pass over network input (B, *shape); `sample` lets the bottleneck draw from `generator`."""
 
     def pair(self, x: Tensor, generator: torch.Generator | None) -> Pair:
-        """What goes in and what should come out of a batch x (B, *shape): x itself, corrupted.
+        """The input and the target for a batch x (B, *shape): x corrupted, and x.
 
-        A batch (B, 2C, ...) of pairs brings its own input: the targets' channels stand before those of the inputs.
+        A batch (B, 2C, ...) of pairs contains its own input: first the channels of the targets, then of the inputs.
         """
         C = self.preprocess.shape[0]
         return self._weighted(Pair(x[:, C:], x[:, :C]) if x.shape[1] == 2 * C else self.corruption(x, generator))
 
     def _weighted(self, pair: Pair) -> Pair:
-        """The pair in which pixels that nobody sees count nothing."""
+        """The pair with weight 0 for fully transparent pixels."""
         weight = self.preprocess.weights(pair.target)
         if weight is None:
             return pair
         return pair._replace(weight=weight if pair.weight is None else weight * pair.weight)
 
     def training_pair(self, x: Tensor, generator: torch.Generator | None, done: float | Tensor) -> Pair:
-        """As `pair`, for a step after the share `done` of the training."""
+        """Like `pair`, for a training step after the share `done` of the training."""
         if x.shape[1] != self.preprocess.shape[0]:
             return self.pair(x, generator)
         return self._weighted(self.corruption.training_pair(x, generator, self.x_hat, done))
 
     def judged_pair(self, x: Tensor, generator: torch.Generator | None) -> Pair:
-        """As `pair`, to be looked at; where no truth is known, x goes in whole and is compared with itself."""
+        """Like `pair`, for evaluation; without clean targets, x is the input and is compared with itself."""
         if x.shape[1] == self.preprocess.shape[0] and not self.corruption.has_truth:
             return Pair(x, x)
         return self.pair(x, generator)
 
     def target(self, x: Tensor) -> Tensor:
-        """What should come out of a batch: of pairs the first half of the channels, else all of it."""
+        """The target of a batch: for pairs the first half of the channels, otherwise the whole batch."""
         return x[:, : self.preprocess.shape[0]]
 
     @property
@@ -114,28 +114,28 @@ class AbstractModel(nn.Module):
 
     @property
     def weights_sha256(self) -> str | None:
-        """SHA-256 of the file that holds these weights; None where none does: never saved, or trained on since."""
+        """SHA-256 of the file with these weights; None if they were never saved, or were trained since."""
         return self.saved_as if self._saved_at == self._changes() else None
 
     def note_file(self, sha256: str | None) -> None:
-        """Notes the file that the weights were just written to, or read from, as `saved_as`."""
+        """Records the file that the weights were just written to, or read from, as `saved_as`."""
         self.saved_as, self._saved_at = sha256, self._changes()
 
     def _changes(self) -> int:
-        """Grows with every change to a weight in its place, which PyTorch counts; nothing is read from the device."""
+        """A number that grows with every in-place change of a weight, from PyTorch's counters, not from the device."""
         return sum(0 if t.is_inference() else t._version for t in self.state_dict(keep_vars=True).values())
 
     @property
     def penalties(self) -> dict[str, float]:
-        """What is added to the cost, by name, with its weight unless configured.
+        """The penalties that are added to the cost, by name, with their default weights.
 
-        Raises: UsageError if two parts announce the same.
+        Raises: UsageError if two parts have a penalty of the same name.
         """
         known: dict[str, float] = {}
         for part in (self.bottleneck, *self.terms):
             for name, weight in part.penalties.items():
                 if name in known:
-                    raise UsageError("USAGE-PART", f"two parts announce the penalty {name!r}.", fix="name one of them")
+                    raise UsageError("USAGE-PART", f"two parts have the penalty {name!r}.", fix="remove one of them")
                 known[name] = weight
         return known
 
@@ -148,10 +148,10 @@ class AbstractModel(nn.Module):
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def with_gaps(self, pair: Pair, share: float, generator: torch.Generator | None) -> Pair:
-        """The pair with cells of its input hidden: none in half of the rows, and twice `share` of them in the others.
+        """The pair with some input cells hidden: none in half of the rows, and the share 2 * `share` in the others.
 
-        What is hidden should come out all the same, which is how the model learns to fill gaps. Rows left whole are
-        what it will mostly see. Only where columns are of several kinds, which alone have a sign for a gap.
+        Hidden cells stay in the target, so the model learns to fill gaps. Half of the rows stay complete, because later
+        rows mostly are. Only for columns of several kinds, because only their encoding has a sign for a gap.
         """
         encoding = self.preprocess.encoding
         if encoding is None or not share:
@@ -166,12 +166,12 @@ class AbstractModel(nn.Module):
         return self.likelihood.mean(self(x).params.float())
 
     def reconstruct(self, given: Any) -> Any:
-        """Each sample through the code and back: same kind, shape and type as given."""
+        """Encodes and decodes each sample; the result has the kind, shape and type of the input."""
         carrier = Carrier(given, self.preprocess)
         return carrier.back(self._in_chunks(self.x_hat, carrier.raw))
 
     def denoise(self, given: Any) -> Any:
-        """Noisy samples in, clean ones out. The same pass as `reconstruct`: what differs is the training.
+        """Removes noise from samples. The same pass as `reconstruct`; only the training differs.
 
         Raises: UsageError if the model was not trained with noise.
         """
@@ -181,20 +181,21 @@ class AbstractModel(nn.Module):
     def refuse_denoising(self) -> None:
         """Raises: UsageError if the model was not trained with noise."""
         if self.config.noise == "none":
-            fix = "train one with `isthmus train DATA --noise gaussian:0.5`, or call reconstruct"
-            raise UsageError("USAGE-DENOISE", "this model was not trained on noisy input, so it removes none.", fix=fix)
+            message = "this model was not trained on noisy input, so it does not remove noise."
+            fix = "train a denoiser with `isthmus train DATA --noise gaussian:0.5`, or use reconstruct"
+            raise UsageError("USAGE-DENOISE", message, fix=fix)
 
     def _in_chunks(self, function: Callable[[Tensor], Tensor], data: Tensor, *, scaled: bool = False) -> Tensor:
         device = self.device
         with torch.no_grad(), evaluation(self):
-            if not scaled and self.preprocess.dtype == "float64":  # which Apple's GPUs lack
+            if not scaled and self.preprocess.dtype == "float64":  # Apple's GPUs have no float64
                 data, scaled = resident(data.cpu().to(torch.float64), self.preprocess, torch.device("cpu")), True
             parts = data.split(chunk_of(self.preprocess.size))
             chunks = (chunk.to(device) for chunk in each(parts, len(parts)))
             return torch.cat([function(c if scaled else self.preprocess.to_x(c)).cpu() for c in chunks])
 
     def save(self, folder: str | Path) -> Path:
-        """Writes weights, architecture and preprocessing into `folder`, atomically, with a manifest. No pickle."""
+        """Writes weights, architecture and preprocessing into `folder`, atomically, with a manifest, without pickle."""
         about = {
             "format": files.FORMAT,
             "model": asdict(self.config),
@@ -214,7 +215,7 @@ class AbstractModel(nn.Module):
 
 
 class evaluation:
-    """Evaluation mode inside; afterwards every part is in its own mode again."""
+    """Evaluation mode inside the block; afterwards the mode of every part is restored."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model, self.training = model, [m for m in model.modules() if m.training]

@@ -18,9 +18,9 @@ from isthmus.parts.own_module import adapt
 
 
 class Model(AbstractModel):
-    """An autoencoder that takes raw images or tables and gives back the same kind.
+    """An autoencoder that takes raw images or tables and returns the same kind.
 
-    `encode`, `decode`, `reconstruct` and `denoise` are deterministic and leave the model as it was. Their input is a
+    `encode`, `decode`, `reconstruct` and `denoise` are deterministic and do not change the model. Their input is a
     numpy array, a tensor or a data frame; images are uint8, uint16 or floats in [0, 1].
     """
 
@@ -34,7 +34,7 @@ class Model(AbstractModel):
             return
         self.has_code = True
         if self.likelihood.params_range is not None:
-            message = f"the network {config.network} ends without a sigmoid, so its output is not a probability."
+            message = f"network {config.network} does not end in a sigmoid, so its output is not a probability."
             raise UsageError("USAGE-OUTPUT", message, fix=f"pass --loss {config.likelihood.partition(',')[0]}")
         C = preprocess.shape[0]
         width, channels = self.bottleneck.width_in(config.code_size), self.likelihood.channels_out(C)
@@ -44,9 +44,9 @@ class Model(AbstractModel):
         )
 
     def _adapt(self, own: nn.Module, flatten: bool | str) -> None:
-        """Takes encoder and decoder from a module of the user's, whose sizes decide.
+        """Takes encoder, decoder and their sizes from the user's own module.
 
-        Raises: UsageError for a bottleneck or likelihood that needs more features than there are.
+        Raises: UsageError for a bottleneck or likelihood that needs another number of features.
         """
         adapted = adapt(own, self.preprocess.shape, flatten)
         self.encoder, self.decoder, self.has_code = adapted.encoder, adapted.decoder, adapted.z_size is not None
@@ -58,13 +58,13 @@ class Model(AbstractModel):
             ("likelihood", self.config.likelihood, self.likelihood.channels_out(C), C),
         ):
             if needed != given:
-                message = f"the {part} {text!r} takes {needed} values where {type(own).__name__} gives {given}."
-                raise UsageError("USAGE-MODULE", message, fix=f"choose another {part} for a module of your own")
+                message = f"the {part} {text!r} needs {needed} values, but {type(own).__name__} returns {given}."
+                raise UsageError("USAGE-MODULE", message, fix=f"choose another {part} for your module")
 
     def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:
-        """(n, z_size) codes from the prior: the bottleneck's, or N(0, I) where a term brings the codes there.
+        """(n, z_size) codes from the prior: the bottleneck's, or N(0, I) if a term draws the codes towards it.
 
-        Raises: UsageError where there is none.
+        Raises: UsageError if there is no prior.
         """
         if not self.bottleneck.has_prior and any(term.normal for term in self.terms):
             return torch.randn(n, self.z_size, generator=generator, device=generator.device)
@@ -75,9 +75,9 @@ class Model(AbstractModel):
         return self.encoder, self.decoder
 
     def initialize(self, generator: torch.Generator, mean: Tensor | None = None) -> Model:
-        """Fresh weights from `generator`; with `mean` (shape of a sample) the output starts at it.
+        """New weights from `generator`; with `mean` (shape of a sample), the first output is the mean.
 
-        Starting at the mean image saves the first hundred steps, in which a network learns nothing else.
+        This saves the first hundred steps, in which a network learns nothing but the mean image.
         """
         if self.own is not None:
             return self
@@ -95,7 +95,7 @@ class Model(AbstractModel):
     def encode(self, given: Any) -> Any:
         """The codes (N, z_size) of raw samples.
 
-        Raises: UsageError if the network has no code (a module of the user's with only `forward`).
+        Raises: UsageError if the network has no code (a custom module with only `forward`).
         """
         self._need_code()
         carrier = Carrier(given, self.preprocess)
@@ -104,7 +104,7 @@ class Model(AbstractModel):
     def decode(self, z: Any) -> Any:
         """Raw samples (N, *shape) from codes (N, z_size), in the type of the training data (uint8 for bytes).
 
-        They come in the kind of the codes; a data frame of codes (columns z0, z1, …) gives a data frame.
+        The result has the kind of the codes: a data frame of codes (columns z0, z1, …) gives a data frame.
         """
         self._need_code()
         names = tuple(f"z{i}" for i in range(self.z_size))
@@ -120,7 +120,7 @@ class Model(AbstractModel):
         return carrier.table(self.preprocess.cells(raw.numpy(force=True)))
 
     def _frame_like(self, carrier: Carrier, raw: Tensor) -> Any:
-        """Raw rows (N, K) as a frame of the library of the codes that were given, with its index (pandas)."""
+        """Raw rows (N, K) as a frame of the same library as the codes, with their index (pandas)."""
         from isthmus.data.tables.column_types import library_of, trained_frame  # late: polars is slow to import
 
         schema, wanted = self.preprocess.schema, library_of(carrier.frame)
@@ -133,16 +133,16 @@ class Model(AbstractModel):
 
     def _need_code(self) -> None:
         if not self.has_code:
-            message = f"{type(self.own).__name__} has only forward, so there is no code between its halves."
-            raise UsageError("USAGE-CODE", message, fix="give the module encode and decode methods")
+            message = f"{type(self.own).__name__} has only a forward method, so it has no code."
+            raise UsageError("USAGE-CODE", message, fix="add encode and decode methods to the module")
 
 
 def coded(model: AbstractModel) -> Model:
-    """The same model, as one with a code. Raises: UsageError for a denoiser, with what works instead."""
+    """The same model, if it has a code. Raises: UsageError for a denoiser, with what works instead."""
     if isinstance(model, Model):
         return model
-    message = "this is a denoiser: its network has no code, so there is nothing to encode, decode, sample, edit or map."
-    fix = "use `isthmus denoise` or `evaluate` with it, or train a model with a code, such as recipe modern"
+    message = "this is a denoiser without a code, so it cannot encode, decode, sample, edit or map."
+    fix = "use `isthmus denoise` or `evaluate`, or train a model with a code, for example with recipe modern"
     raise UsageError("USAGE-CODE", message, fix=fix)
 
 

@@ -1,4 +1,4 @@
-"""A picture before and after denoising, blended: how strongly it is denoised."""
+"""Blends a picture before and after denoising, to set how strongly it is denoised."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-ROWS = 256  # of pixels that are blended at once: 50 MB of a wide photograph
+ROWS = 256  # rows of pixels that are blended at once: 50 MB for a wide photograph
 
 
 def blend(before: Shaped[Tensor, ...], after: Shaped[Tensor, ...], share: float | Tensor) -> Tensor:
-    """before + share (after - before), in the type of `before`; whole numbers are rounded.
+    """before + share (after - before), in the type of `before`; integers are rounded.
 
-    `share` lies in [0, 1], and is one number or as many as there are pixels.
+    `share` is in [0, 1]: one number, or one for each pixel.
     """
     if before.is_floating_point():
         return before + share * (after - before)
@@ -22,7 +22,7 @@ def blend(before: Shaped[Tensor, ...], after: Shaped[Tensor, ...], share: float 
 
 
 def blended(before: np.ndarray, after: np.ndarray, share: float) -> np.ndarray:
-    """As `blend`, of photographs (C, H, W), some rows at a time; one of the two itself at a share of 0 or 1."""
+    """Like `blend`, for photographs (C, H, W), some rows at a time; with a share of 0 or 1, one of the two itself."""
     if share in (0, 1):
         return after if share else before
     made = np.empty_like(before)

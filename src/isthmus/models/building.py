@@ -1,4 +1,4 @@
-"""The model that settings describe: an autoencoder, or a denoiser where the network has no code."""
+"""Builds the model that settings describe: an autoencoder, or a denoiser if the network has no code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from isthmus.parts.networks import is_without_code
 def build_model(
     config: ModelConfig, preprocess: Preprocess, *, own: nn.Module | None = None, flatten: bool | str = "auto"
 ) -> AbstractModel:
-    """A new model with whatever weights its layers start with; `own` and `flatten` are for a module of the user's."""
+    """A new model with the default weights of its layers; `own` and `flatten` are for the user's own module."""
     if own is None and is_without_code(config.network):
         return Denoiser(config, preprocess)
     return Model(config, preprocess, own=own, flatten=flatten)

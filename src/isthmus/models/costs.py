@@ -1,4 +1,4 @@
-"""From a model's output to one cost: what the optimizer sees, and what validation and test are told in."""
+"""From a model's output to one cost: for the optimizer, and for validation and test."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from isthmus.parts.terms import alone
 from isthmus.randomness import generator_for
 from isthmus.training_config import TrainingConfig
 
-Weights = Mapping[str, float | Tensor]  # of the penalties, by name
+Weights = Mapping[str, float | Tensor]  # weights of the penalties, by name
 
 
 def objective(model: AbstractModel, pair: Pair, output: Output, weights: Weights) -> Tensor:
-    """What the optimizer sees: nll and weighted penalties in nats per sample, averaged, told per value."""
+    """The cost for the optimizer: nll plus weighted penalties in nats, averaged over samples, given per value."""
     D = pair.target[0].numel()
     nats = model.likelihood.nll(output.params.float(), pair.target, pair.weight).mean()
     for name, penalty in output.code.penalties.items():
@@ -30,7 +30,7 @@ def objective(model: AbstractModel, pair: Pair, output: Output, weights: Weights
 
 
 def risen(weights: Weights, done: float | Tensor, settings: TrainingConfig) -> Weights:
-    """The penalties' weights after the share `done` of the training: they rise linearly, once or in every cycle.
+    """The weights of the penalties after the share `done` of the training: they rise linearly, once or per cycle.
 
     Source: Bowman et al. 2016, arXiv:1511.06349, section 3.1; in cycles: Fu et al. 2019, arXiv:1903.10145, eq. 6.
     """
@@ -45,7 +45,7 @@ def risen(weights: Weights, done: float | Tensor, settings: TrainingConfig) -> W
 
 
 def with_terms(model: AbstractModel, pair: Pair, output: Output, generator: torch.Generator | None) -> Output:
-    """The output with the penalties of the model's terms among those of its code."""
+    """The output with the penalties of the model's terms added to those of its code."""
     penalties = dict(output.code.penalties)
     for term in model.terms:
         penalties |= term(coded(model), pair, output, generator)
@@ -53,21 +53,21 @@ def with_terms(model: AbstractModel, pair: Pair, output: Output, generator: torc
 
 
 def refuse_alone(model: AbstractModel, *numbers: int) -> None:
-    """Raises: UsageError where penalties look at a batch together and one of these numbers of samples is 1."""
+    """Raises: UsageError if a penalty needs several samples at a time and one of these numbers of samples is 1."""
     for part, text in ((model.bottleneck, model.config.bottleneck), *((t, model.config.terms) for t in model.terms)):
         if part.couples and 1 in numbers:
             raise alone(repr(text))
 
 
 def penalty_weights(model: AbstractModel) -> dict[str, float]:
-    """The weight of every penalty that the model announces: the configured one, or the usual one of its part.
+    """The weight of every penalty of the model: the configured one, or the default of its part.
 
-    Raises: UsageError for a weight of something that is not announced.
+    Raises: UsageError for a weight of a penalty that the model does not have.
     """
     known = model.penalties
     for name in model.config.weights.keys() - set(known):
         listed = ", ".join(known) or "none"
-        message = f"there is no penalty {name!r}; this model announces: {listed}."
+        message = f"there is no penalty {name!r}; the penalties of this model: {listed}."
         raise UsageError("USAGE-WEIGHT", message, fix="remove that weight")
     return known | dict(model.config.weights)
 
@@ -81,8 +81,8 @@ def costs_of(model: AbstractModel, pair: Pair, output: Output, weights: dict[str
 
 
 def is_deterministic(model: AbstractModel) -> bool:
-    """Whether a sample's cost follows from itself and its noise alone: nothing else is drawn, no batch looked at, and
-    the cost is that of the answer which is judged."""
+    """Whether the cost of a sample depends only on the sample and its noise: nothing else is random, other samples of
+    the batch do not matter, and clean targets exist."""
     alone = not (model.bottleneck.draws or model.bottleneck.couples or model.terms)
     return alone and model.corruption.has_truth
 
@@ -91,15 +91,15 @@ def is_deterministic(model: AbstractModel) -> bool:
 def sample_costs(model: AbstractModel, data: Tensor, device: torch.device, seed: int, purpose: str) -> Tensor:
     """The objective per value of every sample (N,), as in training but in evaluation mode.
 
-    Noise, and what the bottleneck draws, are fixed by (seed, purpose).
+    All random numbers are determined by (seed, purpose).
     """
     generator = generator_for(seed, purpose, "noise", device=device)
     weights = penalty_weights(model)
-    costs, at = torch.empty(len(data)), 0  # filled in place: pieces that stay would leave memory full of holes
+    costs, at = torch.empty(len(data)), 0  # filled in place: a list of pieces would fragment memory
     couples = any(part.couples for part in (model.bottleneck, *model.terms))
     if couples:
         refuse_alone(model, len(data))
-    # Where samples are looked at together no chunk may be left with one, so the chunks are of equal size.
+    # If samples are used together, no chunk may have only one sample, so chunks have equal sizes.
     most = chunk_of(model.preprocess.size)
     chunk = -(-len(data) // -(-len(data) // most)) if couples else most
     with evaluation(model):
@@ -120,7 +120,7 @@ def mean_cost(model: AbstractModel, data: Tensor, device: torch.device, seed: in
 
 @torch.no_grad()
 def mean_cost_of_mean(model: AbstractModel, data: Tensor, mean: Tensor) -> float:
-    """The cost of answering every sample with the mean of the training data: what a network must beat to have begun."""
+    """The cost of predicting the mean of the training data for every sample, which a useful network must beat."""
     params = model.likelihood.from_mean(mean[None].to(model.device))
     total, n = 0.0, 0
     for x in in_order(data, model.preprocess, model.device):

@@ -1,4 +1,4 @@
-"""`Denoiser`: a network without a code that takes noise out of images of any size."""
+"""`Denoiser`: a network without a code that removes noise from images of any size."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from isthmus.system.workers import Progress
 
 
 class Denoiser(AbstractModel):
-    """The corruption, the likelihood and the preprocessing of an autoencoder around a U-Net, which bypasses any code.
+    """The corruption, likelihood and preprocessing of an autoencoder, with a U-Net, which has no code.
 
     `denoise` and `reconstruct` take images of any size, as numpy arrays or tensors: (H, W), (H, W, C), (N, C, H, W),
-    (N, H, W, C); uint8, uint16 or floats in [0, 1]. They give the same kind back.
+    (N, H, W, C); uint8, uint16 or floats in [0, 1]. They return the same kind.
     """
 
     has_code = False
-    is_bounded = False  # whether no more is taken out than the noise in flat parts (`removal_bound`)
+    is_bounded = False  # whether to remove no more than the noise of flat parts (`removal_bound`)
 
     def __init__(self, config: ModelConfig, preprocess: Preprocess) -> None:
         super().__init__(config, preprocess)
         if self.likelihood.channels_out(1) != 1 or self.likelihood.range is not None:
-            message = f"{config.network} gives images, which the likelihood {config.likelihood!r} cannot use."
-            raise UsageError("USAGE-OUTPUT", message, fix="pass --loss gaussian, or laplace")
+            message = f"{config.network} returns images, which the likelihood {config.likelihood!r} cannot use."
+            raise UsageError("USAGE-OUTPUT", message, fix="pass --loss gaussian or --loss laplace")
         if self.terms:
-            message = f"the penalty {config.terms!r} looks at a code, and {config.network} has none."
-            raise UsageError("USAGE-PART", message, fix="leave model.terms out")
+            message = f"the penalty {config.terms!r} needs a code, but {config.network} has none."
+            raise UsageError("USAGE-PART", message, fix="omit model.terms")
         self.bottleneck = bottlenecks.bottleneck("identity", 0)
         self.network = unet(preprocess.shape, config.hidden)
         self.apart = self.corruption.apart if isinstance(self.corruption, NeighborNoise) else 1
@@ -56,7 +56,7 @@ class Denoiser(AbstractModel):
         return 0
 
     def initialize(self, generator: torch.Generator, mean: Tensor | None = None) -> Denoiser:
-        """Fresh weights from `generator`, under which every image comes back as it is; `mean` is of no use here."""
+        """New weights from `generator`, with which the output equals the input; `mean` is ignored."""
         networks.initialize(self.network, "relu", generator, scheme=self.config.init)
         self.network.start_as_identity()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -66,7 +66,7 @@ class Denoiser(AbstractModel):
         return Output(self._network(x_in), Code(x_in.new_zeros(len(x_in), 0), {}, {}))
 
     def _network(self, x_in: Tensor) -> Tensor:
-        """The network's answer (B, C, H, W); where it learned from pixels apart, to each of the images they make."""
+        """The network's output (B, C, H, W). If it was trained on every k-th pixel, it is applied to such subimages."""
         k, (B, _, H, W) = self.apart, x_in.shape
         if k == 1:
             return self.network(x_in)
@@ -76,21 +76,21 @@ class Denoiser(AbstractModel):
         return answer[..., :H, :W]
 
     def reconstruct(self, given: Any) -> Any:
-        """Each image through the network: same kind, shape and type as given."""
+        """Applies the network to each image; the result has the kind, shape and type of the input."""
         return self._through(given, 1.0)
 
     def denoise(self, given: Any, strength: float = 1.0, *, progress: Progress | None = None) -> Any:
-        """Noisy images in, clean ones out; `strength` from 0 (as given) to 1 blends. `progress(done, total)` counts the
-        tiles of each image.
+        """Removes noise from images. `strength` blends from 0 (unchanged) to 1. `progress(done, total)` counts
+        the tiles of each image.
 
-        Raises: UsageError for another strength; DataError for what is no image, or has other channels.
+        Raises: UsageError for another strength; DataError for an input that is not an image or has other channels.
         """
         refuse_strength(strength)
         return self._through(given, strength, progress)
 
     def denoise_over(self, pixels: np.ndarray, strength: float = 1.0, *, progress: Progress | None = None) -> None:
-        """As `denoise`, of one image (C, H, W) in any order of memory, written over it: a photograph of any size needs
-        little more than itself, or than twice itself where what is taken out is bounded.
+        """Like `denoise`, in place, for one image (C, H, W) with any memory layout. A photograph of any size needs
+        little more memory than itself, or twice itself if the removal is bounded.
 
         Raises: as `denoise`.
         """
@@ -102,11 +102,11 @@ class Denoiser(AbstractModel):
             tile_over(self._cleaning(layout, strength), layout.raw, tiling, progress)
             if before is not None:
                 keep_texture(before, layout.raw[0], strength)
-        if layout.raw.data_ptr() != pixels.__array_interface__["data"][0]:  # numbers of a type that is worked on apart
+        if layout.raw.data_ptr() != pixels.__array_interface__["data"][0]:  # a type that needed a copy
             pixels[:] = layout.back(layout.raw)[0].numpy()
 
     def _cleaning(self, layout: ImageLayout, strength: float) -> Callable[[Tensor], Tensor]:
-        """What is done to each tile of raw values; all of it where only the whole tells what may be taken out."""
+        """The function for each tile of raw values; with full strength if the bound is applied to the whole image."""
         at_once = 1.0 if self.is_bounded else strength
 
         def cleaned(raw: Tensor) -> Tensor:
@@ -126,8 +126,8 @@ class Denoiser(AbstractModel):
         return layout.back(torch.cat(clean) if clean else layout.raw)
 
     def _clean(self, x: Tensor) -> Tensor:
-        """The network on (1, C, H, W) of any channels: each is cleaned alone by a gray network, and a gray image stands
-        for all the channels of another one.
+        """Applies the network to (1, C, H, W) with any channels: a gray network cleans each channel alone, and a gray
+        image is repeated for the channels of a color network.
         """
         C = self.preprocess.shape[0]
         if C == 1:
@@ -147,7 +147,7 @@ class Denoiser(AbstractModel):
 def refuse_strength(strength: float) -> None:
     """Raises: UsageError for a strength outside of 0 to 1."""
     if not 0 <= strength <= 1:
-        raise UsageError("USAGE-STRENGTH", f"the strength is {strength:g}; 0 to 1 are allowed.", fix="take 0.5")
+        raise UsageError("USAGE-STRENGTH", f"the strength is {strength:g}; allowed are 0 to 1.", fix="use 0.5")
 
 
 __all__ = ["Denoiser", "refuse_strength"]

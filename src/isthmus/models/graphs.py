@@ -1,6 +1,6 @@
-"""The three ways through a model as ONNX graphs, preprocessing inside: raw samples to codes, back, and both in one.
+"""Three ONNX graphs of a model, with preprocessing: raw samples to codes, codes to samples, and both in one.
 
-They are written by PyTorch's exporter (torch.onnx, of torch.export) and need the extra `onnx`.
+PyTorch's exporter writes them (torch.onnx, based on torch.export); they need the extra `onnx`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from isthmus.extras import installing
 from isthmus.models.abstract_model import AbstractModel, evaluation
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
-OPSET = 18  # what PyTorch's exporter writes without converting; runtimes have read it since 2023
-LARGEST = 2**31 - 2**24  # bytes one file can hold (it counts in 31 bits), with room for the graph beside the weights
+OPSET = 18  # PyTorch's exporter writes it without conversion; runtimes have read it since 2023
+LARGEST = 2**31 - 2**24  # bytes of weights in one file, whose sizes have 31 bits, with room for the graph
 
 
 class AbstractGraph(nn.Module):
-    """One tensor in, one out; `names` are theirs."""
+    """One tensor in, one tensor out; `names` are the names of both."""
 
     names: tuple[str, str]
 
@@ -36,12 +36,12 @@ class AbstractGraph(nn.Module):
 
     @property
     def raw_type(self) -> torch.dtype:
-        """The type of raw samples: that of the training data."""
+        """The type of raw samples, as in the training data."""
         return getattr(torch, self.model.preprocess.dtype)
 
 
 class Encoder(AbstractGraph):
-    """Raw samples to codes, as `Model.encode`."""
+    """Raw samples to codes, like `Model.encode`."""
 
     names = ("x", "z")
 
@@ -50,7 +50,7 @@ class Encoder(AbstractGraph):
 
 
 class Decoder(AbstractGraph):
-    """Codes to raw samples, as `Model.decode`."""
+    """Codes to raw samples, like `Model.decode`."""
 
     names = ("z", "x_hat")
 
@@ -59,7 +59,7 @@ class Decoder(AbstractGraph):
 
 
 class Whole(AbstractGraph):
-    """Raw samples through the code and back, as `Model.reconstruct`."""
+    """Raw samples to their reconstructions, like `Model.reconstruct`."""
 
     names = ("x", "x_hat")
 
@@ -69,23 +69,23 @@ class Whole(AbstractGraph):
 
 
 def onnx_bytes(graph: AbstractGraph, example: Tensor, about: Mapping[str, str]) -> bytes:
-    """The file's content: opset OPSET, the first axis of any size; `about` becomes its metadata.
+    """The content of the file: opset OPSET, with a first axis of any size; `about` becomes its metadata.
 
-    `example`: two samples of what the graph takes.
+    `example`: two samples of the graph's input.
 
-    Raises: UsageError where the extra is not installed, or the weights are more than such a file can hold.
+    Raises: UsageError if the extra is not installed, or if the weights are too large for one file.
     """
     need_onnx()
     import onnx
 
     size = 4 * sum(p.numel() for p in graph.parameters())
     if size > LARGEST:
-        message = f"the weights take {size / 1e9:.1f} GB; one ONNX file holds 2 GB."
-        raise UsageError("USAGE-ONNX-SIZE", message, fix="train a smaller network, with a shorter --hidden")
+        message = f"the weights take {size / 1e9:.1f} GB, but an ONNX file can hold at most 2 GB."
+        raise UsageError("USAGE-ONNX-SIZE", message, fix="train a smaller network, with smaller --hidden widths")
     proto = _exported(graph, example)
     if proto.graph.input[0].type.tensor_type.shape.dim[0].HasField("dim_value"):
-        message = f"{_whose(graph)} fixes the number of samples at {len(example)}, so a file of it takes no other."
-        raise UsageError("USAGE-ONNX", message, fix="write x.shape[0] where its code has len(x) or int(x.shape[0])")
+        message = f"{_whose(graph)} fixes the number of samples at {len(example)}, so its file would take no other."
+        raise UsageError("USAGE-ONNX", message, fix="use x.shape[0] instead of len(x) or int(x.shape[0]) in its code")
     onnx.helper.set_model_props(proto, dict(about))
     return proto.SerializeToString()
 
@@ -106,8 +106,8 @@ def _exported(graph: AbstractGraph, example: Tensor) -> Any:
             )
     except torch.onnx.OnnxExporterError as error:
         cause = str(error.__cause__ or error).strip().partition("\n")[0]
-        message = f"PyTorch cannot write {_whose(graph)} as ONNX: {cause}"
-        raise UsageError("USAGE-ONNX", message, fix="let its code depend on shapes alone, not on values") from error
+        message = f"PyTorch cannot export {_whose(graph)} to ONNX: {cause}"
+        raise UsageError("USAGE-ONNX", message, fix="make its code depend only on shapes, not on values") from error
     return program.model_proto
 
 
@@ -121,13 +121,13 @@ def need_onnx() -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         verb = "are" if len(missing) > 1 else "is"
-        message = f"{', '.join(missing)} {verb} not installed, which ONNX files are written and compared with."
+        message = f"{', '.join(missing)} {verb} not installed, but needed to write and check ONNX files."
         raise UsageError("USAGE-ONNX", message, fix=installing("onnx"))
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """The exporter warns, logs and prints about its own insides; what matters is compared, or told by its error."""
+    """Hides the exporter's warnings, logs and prints about its internals; the result is checked afterwards."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,4 +1,4 @@
-"""Images of any size as a person hands them over, to network input (N, C, H, W), and back to the same kind."""
+"""Converts images of any size and layout to network input (N, C, H, W), and back to the same kind."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.transparency import with_opaque
 from isthmus.errors import DataError
 
-MOST_CHANNELS = 4  # of a last axis that is taken for colors where both readings are possible
+MOST_CHANNELS = 4  # largest last axis that is interpreted as channels if the layout is ambiguous
 
 
 class ImageLayout:
-    """`raw` (N, C, H, W) of `given`, `to_x` and `to_raw` for parts of it, and `back(raw)` in the kind that was given.
+    """`raw` (N, C, H, W) of `given`, `to_x` and `to_raw` for parts of it, and `back(raw)` in the kind of `given`.
 
-    What was given is converted part by part, so that a photograph of any size needs little more than itself.
+    The input is converted part by part, so that a photograph of any size needs little more memory than itself.
 
-    Raises: DataError for arrays that are no images, and for other channels than the model takes.
+    Raises: DataError for arrays that are not images, or whose channels do not fit the model.
     """
 
     def __init__(self, given: Any, preprocess: Preprocess) -> None:
@@ -35,7 +35,7 @@ class ImageLayout:
 
     @staticmethod
     def _with_alpha(array: Tensor, preprocess: Preprocess) -> tuple[Tensor, Callable[[Any], Any]]:
-        """Images without the transparency that the model knows are opaque, and go back without it."""
+        """For a model with transparency, images without it are made opaque, and are returned without it."""
         C = preprocess.shape[0]
         sides = array.shape[-3:]
         if not preprocess.alpha or C in sides or (C > 2 and C - 1 not in sides):
@@ -44,12 +44,12 @@ class ImageLayout:
         return with_opaque(arranged, None), lambda t: restore(t[:, :-1])
 
     def back(self, raw: Tensor) -> Any:
-        """Raw values (N, C, H, W) in the type, layout and kind of what was given."""
+        """Raw values (N, C, H, W) in the type, layout and kind of the input."""
         return self._restore(self._carrier.given_back(raw))
 
 
 def _arranged(array: Tensor, C: int) -> tuple[Tensor, Callable[[Any], Any]]:
-    """(N, C, H, W), and what brings it back. A gray network takes any number of channels, a color one C or gray."""
+    """(N, C, H, W), and the inverse function. A gray network takes any number of channels, a color one C or 1."""
     n = array.ndim
     if n == 2:
         return array[None, None], lambda t: t[0, 0]
@@ -64,8 +64,8 @@ def _arranged(array: Tensor, C: int) -> tuple[Tensor, Callable[[Any], Any]]:
     if n == 4 and (array.shape[3] in {1, C} or C == 1):
         return array.movedim(3, 1), lambda t: _moved(t, 1, 3)
     wanted = "(H, W), (N, H, W), (N, 1, H, W)" if C == 1 else f"(H, W, {C}), (N, {C}, H, W) or (N, H, W, {C})"
-    message = f"the input has shape {tuple(array.shape)}; the denoiser takes images of {C} channels: {wanted}."
-    raise DataError("DATA-SHAPE", message, fix="bring the images to that layout")
+    message = f"the input has shape {tuple(array.shape)}, but the denoiser takes images of {C} channels: {wanted}."
+    raise DataError("DATA-SHAPE", message, fix="rearrange the images to such a shape")
 
 
 def _moved(values: Any, source: int, target: int) -> Any:

@@ -1,4 +1,4 @@
-"""A saved model brought back; its manifest, format, settings and sizes are checked before anything of it is built."""
+"""Loads a saved model; manifest, format, settings and sizes are checked before anything is built."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 class Described(NamedTuple):
-    """What `config.json` says: the architecture, the preprocessing, and the name of a module of the user's."""
+    """The contents of `config.json`: architecture, preprocessing, and the name of the user's own module."""
 
     config: ModelConfig
     preprocess: Preprocess
@@ -38,11 +38,11 @@ class Described(NamedTuple):
 
 
 def load_model(folder: Path, *, module: nn.Module | None = None, device: str | torch.device = "cpu") -> AbstractModel:
-    """The model that `save` wrote, in evaluation mode, after its manifest was verified.
+    """Loads the model that `save` wrote, in evaluation mode, after verifying its manifest.
 
-    `module` is an instance of the user's own class, if the model was made of one; its weights are replaced.
+    `module` is an instance of the user's own class, if the model was built from one; its weights are replaced.
 
-    Raises: ModelFileError for a damaged, foreign or newer folder, or where `module` is needed or does not fit;
+    Raises: ModelFileError for a damaged, foreign or newer folder, or if `module` is missing or does not fit;
     UsageError for a model that is larger than the free memory.
     """
     return files.steadily(folder, lambda place: _load(place, module, device))
@@ -53,7 +53,7 @@ def _load(folder: Path, module: nn.Module | None, device: str | torch.device) ->
     described = _described(folder, manifest)
     own = described.own_name
     if own is not None and module is None:
-        message = f"{folder} holds the weights of a module of your own, {own}; its code is not in the file."
+        message = f"{folder} contains the weights of your own module {own}, but not its code."
         fix = f"load it in Python: isthmus.load({str(folder)!r}, module={own}())"
         raise ModelFileError("MODEL-MODULE", message, fix=fix)
     path = folder / WEIGHTS
@@ -68,7 +68,7 @@ def _load(folder: Path, module: nn.Module | None, device: str | torch.device) ->
         if isinstance(error, UsageError) and error.code == "USAGE-MEMORY":
             raise
         is_known = isinstance(error, IsthmusError)
-        fix = f"pass {own} as it was made for the training" if own else "use the folder it was saved with"
+        fix = f"pass {own}, built as for the training" if own else "use the folder that it was saved in"
         raise ModelFileError(
             "MODEL-WEIGHTS",
             f"{path} does not fit: {error.message if is_known else str(error).strip()}",
@@ -81,7 +81,7 @@ def _load(folder: Path, module: nn.Module | None, device: str | torch.device) ->
 
 
 def _described(folder: Path, manifest: dict[str, Any]) -> Described:
-    """What `config.json` says, checked. Raises: ModelFileError for a newer format, or for what cannot be meant."""
+    """The contents of `config.json`, checked. Raises: ModelFileError for a newer format or invalid contents."""
     path = folder / CONFIG
     try:
         about = regular.read_json(path)
@@ -97,17 +97,17 @@ def _described(folder: Path, manifest: dict[str, Any]) -> Described:
 
 
 def _refuse_too_large(path: Path, described: Described) -> None:
-    """The weights stand in memory twice for a moment; a module of the user's is tried on two samples."""
+    """The weights are in memory twice for a moment, and the user's own module is tried on two samples."""
     needed, free = 2 * path.stat().st_size, available_bytes()
     if described.own_name is not None:
         needed += 4 * 2 * described.preprocess.size
     if free is not None and needed > free:
         message = f"loading {path} needs {size_of(needed)} of memory; {size_of(free)} are free."
-        raise UsageError("USAGE-MEMORY", message, fix="end other programs, or load it on a larger machine")
+        raise UsageError("USAGE-MEMORY", message, fix="close other programs, or use a machine with more memory")
 
 
 def _built(described: Described, module: nn.Module | None) -> AbstractModel:
-    """The model, without memory unless it is the user's module: a file may claim any size."""
+    """The model, without memory unless it is the user's own module, because a file may claim any size."""
     if described.own_name is not None:
         return build_model(described.config, described.preprocess, own=module, flatten=described.flatten)
     with torch.device("meta"):
@@ -115,37 +115,38 @@ def _built(described: Described, module: nn.Module | None) -> AbstractModel:
 
 
 def _shapes_in(path: Path) -> Shapes:
-    """The shape of each tensor, from the head of the file alone."""
+    """The shape of each tensor, from the header of the file."""
     with safe_open(path, framework="pt") as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
 
 def _refuse_differences(found: Shapes, expected: Shapes) -> None:
     problems = [
-        f"{name} is {found.get(name, 'absent')} in the file and {expected.get(name, 'absent')} in the network"
+        f"{name} is {found.get(name, 'absent')} in the file, but {expected.get(name, 'absent')} in the network"
         for name in dict.fromkeys([*expected, *found])
         if found.get(name) != expected.get(name)
     ]
     if len(problems) == 1:
         raise ModelFileError("MODEL-WEIGHTS", f"{problems[0]}.")
     if problems:
-        message = f"{len(problems)} weights are of other sizes in the file than in the network."
+        message = f"{len(problems)} weights have different sizes in the file and in the network."
         raise ModelFileError("MODEL-WEIGHTS", message, problems=problems)
 
 
 def _refuse_nan(model: nn.Module) -> None:
-    """Weights that are not finite are the model's fault, and no answer of it can be meant."""
+    """Raises: ModelFileError for weights that are not finite, with which every output would be wrong."""
     broken = [name for name, weight in model.named_parameters() if not bool(weight.isfinite().all())]
-    broken += [name for name, buffer in model.named_buffers() if bool(buffer.isnan().any())]  # a mask may be infinite
+    broken += [name for name, buffer in model.named_buffers() if bool(buffer.isnan().any())]  # masks may be infinite
     if broken:
         more = f" and {counted(len(broken) - 1, 'other')}" if len(broken) > 1 else ""
-        raise ModelFileError("MODEL-WEIGHTS", f"{broken[0]}{more}: values that are not finite numbers.")
+        verb = "have" if len(broken) > 1 else "has"
+        raise ModelFileError("MODEL-WEIGHTS", f"{broken[0]}{more} {verb} values that are not finite numbers.")
 
 
 class Double:
-    """`model` in float64 on the processor, in evaluation mode; `model` itself stays as it is.
+    """A copy of `model` in float64 on the CPU, in evaluation mode; `model` itself is not changed.
 
-    Everything here is deterministic and takes and gives network scale: x is what `Preprocess.to_x` makes of raw values.
+    Everything here is deterministic and uses the network's scale: x is the output of `Preprocess.to_x`.
     """
 
     def __init__(self, model: Model) -> None:
@@ -156,12 +157,12 @@ class Double:
         return _in_chunks(self._code, x)
 
     def x_hat(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B ..."]:
-        """What the decoder makes of codes."""
+        """The decoder's output for codes."""
         return _in_chunks(self._picture, z)
 
     def errors(self, x: Float[Tensor, "B ..."]) -> Tensor:
-        """The mean squared error of the reconstruction of each sample, (B,); of columns of several kinds per column,
-        gaps left out.
+        """The mean squared error of the reconstruction of each sample, (B,); for columns of several kinds, the error
+        per column without gaps.
         """
         return _in_chunks(self._errors, x)
 

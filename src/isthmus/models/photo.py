@@ -1,4 +1,4 @@
-"""`photo`: the denoiser of photographs that the package ships, one network for gray and one for color."""
+"""`photo`: the denoiser for photographs that comes with the package, one network for gray and one for color."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ COLORS = 3
 
 
 class PhotoDenoiser:
-    """Takes noise and grain out of photographs of any size, without being told how much there is.
+    """Removes noise and grain from photographs of any size, for any noise level.
 
     `denoise` takes (H, W), (H, W, 3), (N, C, H, W), (N, H, W, 3), arrays or tensors, as uint8, uint16 or floats in
-    [0, 1], and gives the same kind back. There is no code, so there is no `encode`.
+    [0, 1], and returns the same kind. There is no code, so there is no `encode`.
     """
 
     has_code = False
@@ -43,16 +43,16 @@ class PhotoDenoiser:
         return self._load("color")
 
     def denoise(self, given: Any, strength: float = 1.0, *, progress: Progress | None = None) -> Any:
-        """Noisy images in, clean ones out; `strength` from 0 (as given) to 1 blends.
+        """Removes noise from images; `strength` blends from 0 (unchanged) to 1.
 
-        Raises: UsageError for another strength; DataError for what is no image.
+        Raises: UsageError for another strength; DataError for an input that is not an image.
         """
         return self.network_for(given).denoise(given, strength, progress=progress)
 
     def network_for(self, given: Any) -> Denoiser:
-        """The color network for images of three channels, the gray one for all others, channel by channel.
+        """The color network for images of three channels; the gray one for all others, channel by channel.
 
-        A gray picture kept in three equal channels is gray: its noise is the same in all, which is none of a camera's.
+        An image with three equal channels is gray: its noise is the same in all channels, unlike that of a camera.
         """
         shape = tuple(given.shape) if isinstance(given, torch.Tensor) else np.shape(given)
         axis = next((k for k in (-1, -3) if len(shape) in (3, 4) and shape[k] == COLORS), None)
@@ -70,7 +70,7 @@ class PhotoDenoiser:
 
 
 def about_photo() -> dict[str, Any]:
-    """What it was trained on, how, what it reaches, and where it fails."""
+    """How it was trained, on which data, its results, and where it fails."""
     return json.loads((FOLDER / "about.json").read_text(encoding="utf-8"))
 
 

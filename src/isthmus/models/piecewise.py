@@ -1,4 +1,4 @@
-"""A model of pieces of images, put to whole ones: through overlapping pieces, blended, none of the border lost."""
+"""Applies a model for pieces of images to whole images: to overlapping pieces that are blended, up to the border."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from isthmus.system.workers import Progress
 
 
 class WholeImageModel(Protocol):
-    """What takes images of any size, as photographs need it: a denoiser, or a model of pieces."""
+    """A model for images of any size, such as photographs: a denoiser, or a model for pieces."""
 
     @property
     def preprocess(self) -> Preprocess:
-        """Of its samples."""
+        """The preprocessing of its samples."""
         ...
 
     def denoise(self, given: Any, strength: float = 1.0, *, progress: Progress | None = None) -> Any:
-        """Images (N, C, H, W) in, images of the same kind out."""
+        """Removes noise from images (N, C, H, W); returns the same kind."""
         ...
 
     def denoise_over(self, pixels: np.ndarray, strength: float = 1.0, *, progress: Progress | None = None) -> None:
-        """The same of one image (C, H, W), written over it."""
+        """The same for one image (C, H, W), in place."""
         ...
 
 
 class PiecewiseModel:
-    """`function` takes pieces (n, C, h, w) of the size that `preprocess` knows, and gives as many.
+    """`function` takes pieces (n, C, h, w) of the size in `preprocess`, and returns as many.
 
-    A gray model takes each channel by itself; to a color model a gray image stands for all channels.
+    A gray model is applied to each channel; for a color model, a gray image is repeated in all channels.
     """
 
     def __init__(self, preprocess: Preprocess, function: Callable[[np.ndarray], np.ndarray]) -> None:
         self.preprocess, self.function = preprocess, function
 
     def denoise(self, given: Any, strength: float = 1.0, *, progress: Progress | None = None) -> Any:
-        """Images (N, C, H, W) with every pixel a mean over the pieces that hold it; `strength` from 0 to 1 blends."""
+        """Images (N, C, H, W), every pixel a mean over the pieces that contain it; `strength` blends from 0 to 1."""
         return np.stack([blended(image, self._whole(image, progress), strength) for image in given])
 
     def denoise_over(self, pixels: np.ndarray, strength: float = 1.0, *, progress: Progress | None = None) -> None:
-        """The same of one image (C, H, W), written over it."""
+        """The same for one image (C, H, W), in place."""
         pixels[:] = blended(pixels, self._whole(pixels, progress), strength)
 
     def _whole(self, image: np.ndarray, progress: Progress | None) -> np.ndarray:
@@ -66,10 +66,11 @@ def put_together(
     sides: tuple[int, int],
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """`function` of all pieces (n, C, h, w) of an image (C, H, W), as one image of float32.
+    """Applies `function` to all pieces (n, C, h, w) of an image (C, H, W); returns one float32 image.
 
-    Pieces overlap by half at least, and those at the border end with it. A piece counts most in its middle, where it
-    knows most around a pixel, and falls off linearly, so that no seam shows. An image smaller than a piece is mirrored.
+    Pieces overlap by at least half, and the last ones end at the border. The weight of a piece is highest in its
+    middle, where most context is known, and falls off linearly, so that no seams are visible. An image smaller than a
+    piece is extended by mirroring.
     """
     _, H, W = image.shape
     padding = [(0, 0), *((0, max(0, side - n)) for side, n in zip(sides, (H, W), strict=True))]
@@ -89,7 +90,7 @@ def put_together(
 
 
 def starts(n: int, side: int) -> list[int]:
-    """Where pieces begin that cover n pixels, the first at the first and the last ending with the last one."""
+    """The start positions of pieces that cover n pixels, from the first pixel to the last."""
     count = 1 + -(-2 * (n - side) // side)
     return [int(at) for at in np.linspace(0, n - side, count).round()]
 
@@ -100,7 +101,7 @@ def _falling(side: int) -> np.ndarray:
 
 
 def _as_type(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Float32 in the type of the image; whole numbers are rounded, and cut to what the type holds."""
+    """Float32 to the type of the image; for integer types, values are rounded and clipped to the type's range."""
     if dtype.kind == "f":
         return x.astype(dtype)
     return x.round().clip(np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype)

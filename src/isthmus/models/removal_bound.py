@@ -1,7 +1,7 @@
-"""What a blind denoiser may take out of a photograph: hardly more anywhere than the noise in its flat parts.
+"""Limits what a blind denoiser removes from a photograph: nowhere much more than the noise of its flat parts.
 
-Fine texture looks like grain. Where more is taken out than the noise there can be, the rest is texture, so that the
-Wiener weight of what was taken out (noise over noise and texture, in power) is kept of it.
+Fine texture looks like grain. If more is removed somewhere than the noise can be, the rest is texture. So only the
+Wiener share of it, the power of noise divided by the power of noise and texture, is removed.
 """
 
 from __future__ import annotations
@@ -17,27 +17,28 @@ from torch.nn.functional import avg_pool2d, interpolate
 from isthmus.models.blending import blend
 
 FLOAT = 4  # bytes
-CELL = 8  # pixels a side: 64 values tell their deviation to a tenth
-FLATTEST = 0.25  # of the cells of the clean picture: sky, walls, skin, whatever is out of focus
-# Of the deviation of the noise. On the validation strips of the free photographs, under grain of 4 of 255 that went
-# through JPEG, it gains 2.72 dB, at worst -0.32 (1: 2.68, -0.20; 1.1: 2.73, -0.45; no bound: 2.43, -2.87); under that
-# of 16 6.84 (1: 6.59; 1.1: 6.96; no bound: 7.10).
+CELL = 8  # pixels per side: 64 values give their standard deviation to a tenth
+FLATTEST = 0.25  # share of the cells of the clean picture: sky, walls, skin, everything out of focus
+# Factor on the standard deviation of the noise. On the validation strips of the free photographs with grain of 4/255
+# after JPEG, it gains 2.72 dB, at worst -0.32 (1: 2.68, -0.20; 1.1: 2.73, -0.45; no bound: 2.43, -2.87); with grain
+# of 16/255, 6.84 (1: 6.59; 1.1: 6.96; no bound: 7.10).
 MARGIN = 1.05
-# Bytes of the floats of a strip at least: above 32 MB the C library gives blocks back to the system at once. Of 200
-# megapixels in color, strips of 13 MB left holes in memory that took 6 GB.
+# Least number of bytes of a strip as floats: above 32 MB, the C library returns blocks to the system at once. With 200
+# megapixels in color, strips of 13 MB fragmented memory so much that it took 6 GB.
 BLOCK = 36 * 2**20
-# A cell with more than this share of its values at the least or the greatest of the picture, in some color, tells
-# little of the noise: black bars, white paper, what is too dark or too bright. Noise of 8 of 255 on a retina in a black
-# frame was seen as 5.0 with such cells, and as 7.6 without; that of 14 beside white paper as 0.
+# A cell with more than this share of its values at the minimum or maximum of the picture, in some color, shows little
+# noise: black bars, white paper, under- and overexposed parts. Noise of 8/255 on a retina in a black frame was
+# estimated as 5.0 with such cells, and as 7.6 without; noise of 14/255 next to white paper as 0.
 MOST_CLIPPED = 0.1
-# Of all cells: of fewer, such as the edges of a drawing on white paper, all are taken, in which there is no noise.
+# Share of all cells. If fewer are left, such as the edges of a drawing on white paper, all cells are used, which show
+# no noise.
 LEAST_SEEN = 0.05
 
 
 def keep_texture(noisy: Shaped[Tensor, "C H W"], clean: Shaped[Tensor, "C H W"], strength: float) -> Tensor:
-    """`noisy` with what `clean` lacks taken out, weighed by what is noise of it and by `strength` from 0 to 1.
+    """Removes from `noisy` its difference from `clean`, weighted by the share of noise in it and by `strength`, 0 to 1.
 
-    Both are of one type, and so is what comes back; `clean` is written into.
+    Both have the same type, and so has the result; `clean` is overwritten.
     """
     for rows, weight in bounded(noisy, clean):
         clean[:, rows] = blend(noisy[:, rows], clean[:, rows], strength * weight)
@@ -45,8 +46,8 @@ def keep_texture(noisy: Shaped[Tensor, "C H W"], clean: Shaped[Tensor, "C H W"],
 
 
 class Cells(NamedTuple):
-    """Of each cell (h, w): mean square and variance of what was taken out, variance of what is left, and the largest
-    share of its values, of all colors, that are the least or the greatest of the picture.
+    """For each cell (h, w): mean square and variance of what was removed, variance of what is left, and the largest
+    share, over colors, of values that are the minimum or maximum of the picture.
     """
 
     square: Tensor
@@ -56,7 +57,7 @@ class Cells(NamedTuple):
 
     @property
     def noise(self) -> float:
-        """The median deviation of what was taken out, over the flattest cells that may show noise."""
+        """The median standard deviation of what was removed, over the flattest cells that may show noise."""
         seen = self.clipped.flatten() <= MOST_CLIPPED
         if seen.double().mean() < LEAST_SEEN:
             seen = torch.ones_like(seen)
@@ -66,9 +67,9 @@ class Cells(NamedTuple):
 
 
 def bounded(noisy: Shaped[Tensor, "C H W"], clean: Shaped[Tensor, "C H W"]) -> Iterator[tuple[slice, Tensor]]:
-    """Strips of rows, and the weight (h, W) in [0, 1] of what was taken out there, from top to bottom.
+    """Yields strips of rows from top to bottom, and the weight (h, W) in [0, 1] of what was removed there.
 
-    Both pictures are in the same units.
+    Both pictures have the same units.
     """
     cells = cells_of(noisy, clean)
     allowed = (MARGIN * cells.noise) ** 2
@@ -84,19 +85,19 @@ def bounded(noisy: Shaped[Tensor, "C H W"], clean: Shaped[Tensor, "C H W"]) -> I
 
 
 class Ends(NamedTuple):
-    """The least and the greatest value of each color (C,)."""
+    """The minimum and maximum of each color (C,)."""
 
     low: Tensor
     high: Tensor
 
 
 def cell_rows(picture: Shaped[Tensor, "*B C H W"]) -> int:
-    """Rows of cells that make a strip."""
+    """The number of rows of cells in a strip."""
     return -(-BLOCK // (FLOAT * CELL * picture.shape[-3] * picture.shape[-1]))
 
 
 def ends_of(picture: Shaped[Tensor, "*B C H W"]) -> Ends:
-    """Of one picture, or of several parts of one."""
+    """The ends of one picture, or of several parts of one."""
     low = torch.full((picture.shape[-3],), torch.inf)
     high = -low
     for part in picture.split(cell_rows(picture) * CELL, dim=-2):
@@ -107,8 +108,8 @@ def ends_of(picture: Shaped[Tensor, "*B C H W"]) -> Ends:
 
 
 def cells_of(noisy: Tensor, clean: Tensor, ends: Ends | None = None) -> Cells:
-    """Their cells, strip by strip; those at the right and lower edge may be smaller. `ends` are those of the whole
-    picture where `noisy` is a part of it.
+    """Computes the cells strip by strip; those at the right and lower edge may be smaller. If `noisy` is a part of a
+    picture, `ends` are those of the whole picture.
     """
     known, step = ends_of(noisy) if ends is None else ends, cell_rows(noisy)
     h, w = (-(-side // CELL) for side in noisy.shape[1:])
@@ -135,7 +136,7 @@ def _cells(noisy: Tensor, clean: Tensor, ends: Ends) -> Cells:
 
 
 def clipped_share(values: Shaped[Tensor, "*B C H W"], ends: Ends) -> Tensor:
-    """Of each cell (*B, h, w) the share of values at the ends, of the color that has most of them there."""
+    """For each cell (*B, h, w), the share of values at the ends, in the color with the largest share."""
     low, high = (end[:, None, None] for end in ends)
     at_ends = ((values == low) | (values == high)).float()
     return avg_pool2d(at_ends, CELL, ceil_mode=True, count_include_pad=False).amax(-3)

@@ -1,4 +1,4 @@
-"""Weights to start a training from: those of another model of the same kind."""
+"""Starts a training from the weights of another model of the same kind."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from isthmus.models.denoiser import Denoiser
 from isthmus.models.loading import load_model
 from isthmus.models.photo import COLORS, PhotoDenoiser
 
-MODEL = "model"  # of a run folder
+MODEL = "model"  # the folder in a run folder
 
 
 def start_from(model: AbstractModel, source: str) -> AbstractModel:
     """`model` with the weights of `source`: a run folder, a model folder, or `photo`.
 
-    A U-Net for color images starts one for gray images, and the other way round: what enters is summed over the colors,
-    or divided between them, and what leaves is averaged, or repeated.
+    A U-Net for color images can start one for gray images, and vice versa: weights of the input are summed over the
+    colors, or divided between them; weights of the output are averaged, or repeated.
 
-    Raises: UsageError for a model that is built otherwise, with the differences; ModelFileError.
+    Raises: UsageError for a model that is built differently, with the differences; ModelFileError.
     """
     found = _found(source, model)
     weights = dict(found.state_dict())
@@ -36,7 +36,7 @@ def start_from(model: AbstractModel, source: str) -> AbstractModel:
         if name not in weights or weights[name].shape != wanted[name].shape
     ]
     if problems:
-        message = f"{source} is built otherwise than the model that is to be trained."
+        message = f"the model in {source} and the model to train are built differently."
         raise UsageError("USAGE-START", message, fix="train with the network and sizes of that run", problems=problems)
     model.load_state_dict({name: weights[name] for name in wanted})
     return model

@@ -1,4 +1,4 @@
-"""An image through a local network piece by piece, as if it went through whole."""
+"""Applies a local network to an image piece by piece, with the same result as for the whole image."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from torch import Tensor
 from isthmus.system.heap import kept_memory
 from isthmus.system.workers import Progress
 
-# Pixels a side without the halo: of 56 pixels it costs a third more than the whole image, and 32 channels of float32
-# take 85 MB, of which a U-Net holds a handful at a time: 50 megapixels take 733 MB above the picture, 985 with 768.
+# Pixels per side without the halo. A halo of 56 pixels costs a third more time than the whole image. 32 channels of
+# float32 take 85 MB, and a U-Net holds a few of these at a time: 50 megapixels take 733 MB in addition to the picture,
+# and 985 MB with tiles of 768.
 TILE = 704
-# Of pictures that are kept beside themselves and take more than so many bytes: the network takes a third of the memory
-# and a quarter more time, so that 200 megapixels of bytes in color stay under 1 GB above the picture.
+# For pictures above this many bytes of which a copy is kept: the network takes a third of the memory and a quarter more
+# time, so that 200 megapixels of bytes in color need less than 1 GB in addition to the picture.
 SMALL_TILE, LARGE_PICTURE = 384, 256 * 2**20
 
 
 class Tiling(NamedTuple):
-    """How images are cut: pieces of about `tile` pixels a side that begin at multiples of `stride`, in whose grid the
-    network halves its sides, and overlap by `halo`, the furthest input pixel that an output pixel depends on.
+    """How images are cut into pieces: about `tile` pixels per side; they begin at multiples of `stride`, the grid on
+    which the network downsamples, and overlap by `halo`, the distance to the furthest input pixel that an output pixel
+    depends on.
     """
 
     halo: int
@@ -31,11 +33,11 @@ class Tiling(NamedTuple):
     tile: int = TILE
 
     def beside(self, kept: Tensor) -> Tiling:
-        """The same, with smaller pieces where what is `kept` beside the picture is large."""
+        """The same, with smaller pieces if the copy `kept` next to the picture is large."""
         return self._replace(tile=min(self.tile, SMALL_TILE)) if kept.nbytes > LARGE_PICTURE else self
 
     def step(self, side: int) -> int:
-        """Pixels of a side of a piece without its halo, of an image that has `side` of them: pieces are about alike."""
+        """Pixels per side of a piece without its halo, for `side` pixels of the image; pieces are about equal."""
         most = max(self.stride, self.tile // self.stride * self.stride)
         even = -(-side // -(-side // most))
         return -(-even // self.stride) * self.stride
@@ -47,7 +49,7 @@ class Tiling(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """Rows and columns of the image that go in (`outer`), and those that are kept (`inner`), as (start, stop)."""
+    """Rows and columns of the input (`outer`), and those of the output that are kept (`inner`), as (start, stop)."""
 
     outer: tuple[slice, slice]
     inner: tuple[slice, slice]
@@ -59,9 +61,9 @@ def tiled(
     tiling: Tiling,
     progress: Progress | None = None,
 ) -> Float[Tensor, "B C H W"]:
-    """`function` of x, made of pieces: equal to `function(x)` where the network is as `tiling` says.
+    """Applies `function` to x in pieces; equal to `function(x)` if `tiling` is right for the network.
 
-    `function` gives as many channels as it takes. `progress(done, total)` is called after each piece.
+    `function` returns as many channels as it takes. `progress(done, total)` is called after each piece.
     """
     out = x.clone()
     tile_over(function, out, tiling, progress)
@@ -74,10 +76,9 @@ def tile_over(
     tiling: Tiling,
     progress: Progress | None = None,
 ) -> None:
-    """As `tiled`, written over x.
+    """Like `tiled`, in place.
 
-    Beside x no more than two rows of tiles are there: of what is overwritten the rows that the next tiles look at are
-    kept.
+    In addition to x, at most two rows of tiles are in memory: the overwritten rows that the next tiles need are kept.
     """
     pieces = list(tiles_of(x.shape[2], x.shape[3], tiling))
     with kept_memory() if len(pieces) > 1 else nullcontext():
@@ -90,7 +91,7 @@ def _over(
     above = strip = x[:, :, :0]
     for done, piece in enumerate(pieces, start=1):
         rows, columns = piece.inner
-        if columns.start == 0:  # a new row of tiles, of which nothing is overwritten yet
+        if columns.start == 0:  # a new row of tiles, none of which is overwritten yet
             strip = torch.cat([above, x[:, :, rows.start : piece.outer[0].stop]], dim=2)
             end = rows.stop - piece.outer[0].start
             above = strip[:, :, max(0, end - margin) : end].clone()
@@ -101,15 +102,15 @@ def _over(
 
 
 def tiles_of(H: int, W: int, tiling: Tiling) -> Iterator[Tile]:
-    """The pieces of an image of H x W pixels, row by row; each pixel is kept from one of them."""
+    """The pieces of an image of H x W pixels, row by row; each output pixel comes from one of them."""
     for outer_rows, rows in _parts(H, tiling):
         for outer_columns, columns in _parts(W, tiling):
             yield Tile((outer_rows, outer_columns), (rows, columns))
 
 
 def _parts(side: int, tiling: Tiling) -> Iterator[tuple[slice, slice]]:
-    """The parts of one side, with the halo and without. With it none is longer than the first: all find room in the
-    memory that the first has left.
+    """The parts of one side, with and without the halo. With it, none is longer than the first, so that all fit into
+    the memory that the first one has freed.
     """
     step, margin = tiling.step(side), tiling.margin
     for start in range(0, side, step):
