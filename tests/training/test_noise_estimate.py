@@ -59,7 +59,7 @@ def test_what_is_estimated_settles_how_far_apart_pixels_are_taken() -> None:
     assert "training pairs pixels that are 2 apart" in said[0]
     chosen, said = settle_noise(ModelConfig(network="unet", noise="unknown:1"), pictures(0.1, 0.6))
     assert chosen.noise == "unknown:1"
-    assert "hardly shared 2 pixels apart" in said[0]
+    assert "pixels 2 apart share hardly any noise" in said[0]
 
 
 def test_networks_and_costs_that_cannot_learn_so_are_refused() -> None:

@@ -277,7 +277,7 @@ def test_images_too_large_for_convolutions_are_refused_before_anything_is_built(
 @pytest.mark.parametrize(("rows", "said"), [([[1, 2]] * 3, "all 3 training samples are equal"), ([[1, 2], [1, 3]], "")])
 def test_equal_samples_are_said_before_they_are_trained_on(rows: list[list[int]], said: str) -> None:
     found = notes.about_sameness(Samples(np.array(rows, np.float32), "rows"))
-    assert [text.partition(":")[0] for text in found] == [said] * bool(said)
+    assert [text.partition(",")[0] for text in found] == [said] * bool(said)
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_fault_64_a_level_that_is_no_number_is_refused_in_words(level: str, digi
 def test_levels_that_may_be_meant_are_left_alone(noise: str) -> None:
     assert notes.about_noise(noise, IMAGE) == []
     assert notes.about_noise("gaussian:25", TABLE) == []
-    assert notes.about_noise("gaussian:300", IMAGE)[0].startswith("noise gaussian:300 leaves nothing")
+    assert notes.about_noise("gaussian:300", IMAGE)[0].endswith("so noise gaussian:300 hides them completely")
 
 
 @pytest.mark.parametrize(

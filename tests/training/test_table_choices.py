@@ -38,8 +38,10 @@ def test_code_widths_budget_and_patience_come_from_the_table_and_are_said() -> N
     assert (model.network, model.z_size, model.hidden) == (SHORTCUT, 3, (128, 64))  # made of three numbers
     assert (training.steps, training.stall) == (LEAST_STEPS, PATIENCE)
     said = "\n".join(ready.said)
-    assert "code of 3 numbers: 3 principal components hold 95% of the variance of 9 columns (--z-size" in said
-    assert f"training takes {LEAST_STEPS:,} steps for 160 rows (--epochs" in said
+    assert (
+        "code of 3 numbers: 3 principal components hold 95% of the variance of 9 columns (change with --z-size)" in said
+    )
+    assert f"training takes {LEAST_STEPS:,} steps for 160 rows (change with --epochs)" in said
 
 
 @pytest.mark.parametrize(

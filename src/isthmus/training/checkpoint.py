@@ -73,7 +73,7 @@ class Checkpoints:
                     raise
                 aside = self._moved_aside(folder)
                 warnings.warn(
-                    f"{error.message} It was renamed to {aside.name}; the previous checkpoint is used.", stacklevel=2
+                    f"{error.message} It was moved to {aside.name}; the previous checkpoint is used.", stacklevel=2
                 )
                 continue
             tensors = {path.stem: load_file(path) for path in folder.glob("*.safetensors")}
