@@ -143,7 +143,7 @@ def test_penalties_stand_in_the_history_unweighted_and_count_in_full_whatever_th
 
 @pytest.mark.parametrize("text", ["sparse", "noise:0.1+sparse"])
 def test_one_sample_alone_is_refused_before_training_where_a_penalty_looks_at_several(text: str) -> None:
-    with pytest.raises(UsageError, match="looks at the samples of a batch together"):
+    with pytest.raises(UsageError, match="compares the samples of a batch with each other"):
         tiny.trainer(tiny.prepared(tiny.table(), bottleneck=text, batch_size=1))
-    with pytest.raises(UsageError, match="looks at the samples of a batch together"):
+    with pytest.raises(UsageError, match="compares the samples of a batch with each other"):
         tiny.trainer(tiny.prepared(tiny.table(n=10), bottleneck=text))  # one sample for validation

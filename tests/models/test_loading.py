@@ -203,7 +203,7 @@ def test_one_difference_is_told_in_the_message(own: Path) -> None:
 
 
 def test_a_class_is_no_module(own: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"a torch\.nn\.Module is needed, and a type was given"):
+    with pytest.raises(ModelFileError, match=r"a torch\.nn\.Module is needed, but got a type"):
         load_model(own, module=Small)  # type: ignore[arg-type]
 
 

@@ -131,11 +131,11 @@ def test_noise_is_added_to_the_code_in_training_only() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sparse:0", "not between 0 and 1"),
-        ("sparse:1.2", "not between 0 and 1"),
-        ("noise:-1", "not a number from 0"),
+        ("sparse:0", "must be between 0 and 1"),
+        ("sparse:1.2", "must be between 0 and 1"),
+        ("noise:-1", "SIGMA must be a number of 0 or more"),
         ("gaussian:0.5", "takes no level"),
-        ("gaussian+gaussian", "two bottlenecks announce the penalty 'kl'"),
+        ("gaussian+gaussian", "two bottlenecks have the penalty 'kl'"),
         ("gaussian+", "unknown bottleneck 'gaussian\\+'"),
     ],
 )

@@ -59,7 +59,7 @@ def test_corruption(text: str, shape: tuple[int, ...], dtype: torch.dtype, B: in
             corruption_for(text, shape)
         return
     if text.startswith("jpeg") and not (len(shape) == 3 and shape[0] in (1, 3)):
-        with pytest.raises(UsageError, match="jpeg needs images"):
+        with pytest.raises(UsageError, match="jpeg needs gray images"):
             corruption_for(text, shape)
         return
     part, x = corruption_for(text, shape), 0.01 + 0.99 * drawn(B, *shape, dtype=dtype)
@@ -177,7 +177,7 @@ def takes(name: str, shape: tuple[int, ...]) -> bool:
 def test_network(name: str, shape: tuple[int, ...], activation: str) -> None:
     sizes = Sizes(shape, width_code=5, z_size=3, channels_out=2 * shape[0])
     if not takes(name, shape):
-        with pytest.raises(DataError, match="conv takes images"):
+        with pytest.raises(DataError, match="conv needs images"):
             network(name, sizes, hidden=(9, 7), activation=activation, dropout=0.2)
         return
     pair = network(name, sizes, hidden=(9, 7), activation=activation, dropout=0.2)

@@ -126,7 +126,7 @@ def test_the_order_in_memory_changes_no_value() -> None:
     ],
 )
 def test_sides_out_of_bounds_are_refused_with_a_size_that_does(shape: tuple[int, int, int], fix: str) -> None:
-    with pytest.raises(DataError, match=f"from 16 to 256 pixels; these are {shape[1]}x{shape[2]}") as caught:
+    with pytest.raises(DataError, match=f"of 16 to 256 pixels, but these are {shape[1]}x{shape[2]}") as caught:
         conv(Sizes(shape, 2, 2, 1), (4,), "relu")
     assert (caught.value.fix, caught.value.exit_code) == (fix, 3)
     if "resize" in fix:

@@ -164,14 +164,14 @@ def test_levels_are_numbers_or_ranges(text: str | float, bounds: tuple[float, fl
         ("gaussian:loud", "the level 'loud' is neither a number nor LOW-HIGH"),
         ("gaussian:", "the level '' is neither a number nor LOW-HIGH"),
         ("gaussian:-0.5", "the level -0.5 is out of bounds; allowed is 0 or more, but finite"),
-        ("gaussian:0.8-0.1", "the level '0.8-0.1' goes from high to low, 0.1-0.8 may be meant"),
+        ("gaussian:0.8-0.1", "the level '0.8-0.1' goes from high to low; did you mean 0.1-0.8"),
         ("gaussian:nan", "the level nan is out of bounds"),
         ("gaussian:inf", "the level inf is out of bounds; allowed is 0 or more, but finite"),
         ("gaussian:0.1-0.2-0.3", "the level '0.1-0.2-0.3' is neither a number nor LOW-HIGH"),
         ("masking:1.5", "the level 1.5 is out of bounds; allowed is 0 to 1"),
-        ("masking:0.5,patch=0", "the patch 0 is neither a number of pixels nor auto"),
-        ("masking:0.5,patch=half", "the patch .half. is neither a number of pixels nor auto"),
-        ("masking:0.5,count=none", "count is 'none', allowed are 'all' and 'masked'"),
+        ("masking:0.5,patch=0", "patch must be a number of pixels or auto, not 0"),
+        ("masking:0.5,patch=half", "patch must be a number of pixels or auto, not .half."),
+        ("masking:0.5,count=none", "count is 'none', but must be 'all' or 'masked'"),
         ("salt-and-pepper:50", "the level 50 is out of bounds; allowed is 0 to 1"),
         ("poisson:0", "the level 0 is out of bounds; allowed is 0.001 to 1e.07"),
         ("poisson:1e308", "the level 1e.308 is out of bounds; allowed is 0.001 to 1e.07"),
@@ -186,7 +186,7 @@ def test_levels_that_cannot_be_meant_are_refused(text: str, message: str) -> Non
 
 @pytest.mark.parametrize("shape", [(6,), (1, 3, 9)])
 def test_patches_larger_than_the_image_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(UsageError, match="there are no patches of 4 pixels in samples of shape"):
+    with pytest.raises(UsageError, match="patches of 4 pixels are larger than samples of shape"):
         corruption("masking:0.5,patch=4", None, shape)
 
 
@@ -218,7 +218,7 @@ def test_added_noise_is_one_kind_after_the_other() -> None:
     both = corruption("gaussian:0.3+grain:0.4", None, (1, 64, 64))(x, seeded(0))
     assert float(both.x_in.std()) == pytest.approx(0.5, rel=0.03)  # variances add up
     assert torch.equal(both.target, x)
-    with pytest.raises(UsageError, match="masking, pairs and unknown noise cannot be joined"):
+    with pytest.raises(UsageError, match="masking, pairs and unknown noise cannot be combined"):
         corruption("gaussian:0.3+masking:0.4", None, (1, 64, 64))
 
 

@@ -153,8 +153,8 @@ def test_only_bernoulli_has_a_range() -> None:
     ("text", "message"),
     [
         ("bernouli", "unknown likelihood 'bernouli'"),
-        ("gaussian,variance=free", "variance is 'free', allowed are 'fixed', 'shared', 'learned'"),
-        ("bernoulli,output=odds", "output is 'odds', allowed are 'logits' and"),
+        ("gaussian,variance=free", "variance is 'free', but must be one of 'fixed', 'shared', 'learned'"),
+        ("bernoulli,output=odds", "output is 'odds', but must be 'logits' or"),
     ],
 )
 def test_other_likelihoods_are_refused(text: str, message: str) -> None:

@@ -85,10 +85,10 @@ def test_a_linear_answer_learned_from_noisy_pictures_is_that_of_clean_ones() -> 
 @pytest.mark.parametrize(
     ("text", "shape", "message"),
     [
-        ("unknown", (6,), "needs data that has neighbors"),
-        ("unknown:0", SHAPE, "allowed are 1 to 8, or auto"),
-        ("unknown:1.5", SHAPE, "allowed are 1 to 8, or auto"),
-        ("unknown+gaussian:0.1", SHAPE, "cannot be joined"),
+        ("unknown", (6,), "unknown noise needs images"),
+        ("unknown:0", SHAPE, "must be 1 to 8 or auto"),
+        ("unknown:1.5", SHAPE, "must be 1 to 8 or auto"),
+        ("unknown+gaussian:0.1", SHAPE, "cannot be combined"),
     ],
 )
 def test_what_makes_no_sense_is_refused(text: str, shape: tuple[int, ...], message: str) -> None:
@@ -122,5 +122,5 @@ def test_by_pixels_left_out_the_truth_costs_the_variance_of_the_noise() -> None:
 
 
 def test_images_smaller_than_two_cells_are_refused() -> None:
-    with pytest.raises(UsageError, match="have no two halves"):
+    with pytest.raises(UsageError, match="are too small for pairs"):
         halves(NeighborNoise(8, shape=(1, 12, 12)), torch.zeros(1, 1, 12, 12), 0)

@@ -154,7 +154,7 @@ def test_rows_are_tried_after_images_and_either_can_be_demanded() -> None:
     rows = adapt(made(Notebook), (1, 8, 8))
     assert rows.z_size == 3
     assert rows.encoder(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
-    with pytest.raises(UsageError, match=r"Notebook does not give back samples of shape \(1, 8, 8\)") as caught:
+    with pytest.raises(UsageError, match=r"Notebook does not return samples of shape \(1, 8, 8\)") as caught:
         adapt(made(Notebook), (1, 8, 8), flatten=False)
     assert len(caught.value.problems) == 1
     with pytest.raises(UsageError):
@@ -215,7 +215,7 @@ class TwoCodes(nn.Module):
 def test_a_module_that_does_not_give_back_its_input_is_refused_with_what_it_gave(
     kind: type[nn.Module], problem: str
 ) -> None:
-    with pytest.raises(UsageError, match=r"does not give back samples of shape \(3, 4, 4\)") as caught:
+    with pytest.raises(UsageError, match=r"does not return samples of shape \(3, 4, 4\)") as caught:
         adapt(kind(), (3, 4, 4))
     assert caught.value.problems[0] == problem.replace("\\", "")
     assert caught.value.problems[1].startswith("given (2, 48): ")
@@ -263,7 +263,7 @@ def frozen() -> nn.Module:
 @pytest.mark.parametrize("module", [Identity(), frozen()], ids=["no weights", "frozen"])
 def test_a_module_without_trainable_weights_is_refused(module: nn.Module, digits: tiny.Digits) -> None:
     ready = tiny.prepared(small(digits), likelihood="gaussian")
-    with pytest.raises(UsageError, match=rf"{type(module).__name__} has no weights that can be trained") as caught:
+    with pytest.raises(UsageError, match=rf"{type(module).__name__} has no trainable weights") as caught:
         tiny.trainer(ready, own=module)
     assert "requires_grad_()" in str(caught.value.fix)
 
@@ -281,7 +281,9 @@ class Normalized(nn.Module):
 def test_fault_47_batch_normalization_needs_a_batch(arguments: dict[str, Any], digits: tiny.Digits) -> None:
     module, settings = made(Normalized, **arguments), {"likelihood": "gaussian", "epochs": 1}
     before = tiny.weights(module)
-    with pytest.raises(UsageError, match="Normalized has a BatchNorm1d, which cannot work on batches of one") as caught:
+    with pytest.raises(
+        UsageError, match="Normalized has a BatchNorm1d, which does not work with batches of one"
+    ) as caught:
         tiny.trainer(tiny.prepared(small(digits), batch_size=1, **settings), own=module)
     assert caught.value.fix == "pass a batch_size of 2 or more"
     tiny.assert_equal_weights(tiny.weights(module), before)

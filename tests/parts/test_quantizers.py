@@ -146,13 +146,13 @@ def test_fsq_has_as_many_levels_as_it_says_in_reach_of_the_features(levels: int)
 @pytest.mark.parametrize(
     ("text", "z_size", "message"),
     [
-        ("vq:512,width=3", 32, "has no tokens of 3; their width must be in"),
+        ("vq:512,width=3", 32, "cannot have tokens of width 3; allowed are"),
         ("vq:1", 32, "1 codewords"),
         ("vq:1000000", 32, "65,536 are possible"),
-        ("vq:8,decay=1", 32, "not between 0 and 1"),
-        ("fsq:8x5", 3, "not made of tokens of 2"),
-        ("fsq:1", 3, "not from 2"),
-        ("fsq:a", 3, "not numbers such as"),
+        ("vq:8,decay=1", 32, "must be at least 0 and below 1"),
+        ("fsq:8x5", 3, "cannot be divided into tokens of 2"),
+        ("fsq:1", 3, "must be 2 or more"),
+        ("fsq:a", 3, "must be numbers such as"),
     ],
 )
 def test_impossible_codebooks_are_refused(text: str, z_size: int, message: str) -> None:

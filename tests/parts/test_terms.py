@@ -39,7 +39,7 @@ def test_terms_give_what_they_announce_and_their_gradient_reaches_the_encoder(te
     model, pair = model_and_pair(B, terms=text)
     (term,) = model.terms
     if term.couples and B == 1:
-        with pytest.raises(UsageError, match="looks at the samples of a batch together"):
+        with pytest.raises(UsageError, match="compares the samples of a batch with each other"):
             penalties(model, pair)
         return
     with tiny.assert_global_generator_untouched():
@@ -149,7 +149,7 @@ def test_terms_are_joined_with_a_plus_and_none_is_none() -> None:
     ("text", "message"),
     [
         ("contractiv", "unknown term 'contractiv'"),
-        ("mmd,kernel=linear", "kernel is 'linear', allowed are imq, rbf"),
+        ("mmd,kernel=linear", "kernel is 'linear', but must be one of imq, rbf"),
         ("contractive:0", "0 probes"),
         ("l2+l2", "two parts have the penalty 'l2'"),
     ],

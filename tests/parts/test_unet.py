@@ -65,5 +65,5 @@ def test_edges_are_mirrored_and_repeated_where_there_is_nothing_to_mirror() -> N
 
 
 def test_tables_are_refused() -> None:
-    with pytest.raises(UsageError, match="unet takes images"):
+    with pytest.raises(UsageError, match="unet needs images"):
         unet((7,))

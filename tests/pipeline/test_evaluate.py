@@ -122,7 +122,7 @@ def test_what_needs_the_data_is_refused_before_anything_is_read(
 
     for name in ("read_input", "read_object"):
         monkeypatch.setattr(evaluate, name, read)
-    with pytest.raises(UsageError, match="was trained on data in memory, which is not kept with it") as caught:
+    with pytest.raises(UsageError, match="was trained on data in memory, which is not saved with it") as caught:
         isthmus.evaluate(in_memory.path)
     assert "data=" in str(caught.value.fix)
 

@@ -115,7 +115,7 @@ def test_a_target_and_its_noise_belong_together(settings: dict[str, dict[str, st
 
 
 def test_pairs_are_no_noise_that_is_added_to_others(digits: tiny.Digits, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="masking, pairs and unknown noise cannot be joined"):
+    with pytest.raises(UsageError, match="masking, pairs and unknown noise cannot be combined"):
         isthmus.train(digits.x[:50], noise="gaussian:0.1+pairs", out=tmp_path / "a", **tiny.FAST)
     with pytest.raises(DataError, match="matched by position"):
         isthmus.train(digits.x[:50], target=digits.x[:49], out=tmp_path / "a", **tiny.FAST)

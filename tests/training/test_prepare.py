@@ -267,10 +267,10 @@ def test_the_network_that_auto_chose_is_said_and_recorded(digits: tiny.Digits) -
 
 
 def test_images_too_large_for_convolutions_are_refused_before_anything_is_built() -> None:
-    with pytest.raises(DataError, match="sides from 16 to 256 pixels; these are 200x300") as caught:
+    with pytest.raises(DataError, match="sides of 16 to 256 pixels, but these are 200x300") as caught:
         tiny.prepared(colors(200, 300, 10))
     assert caught.value.fix == "pass --resize 171x256"
-    with pytest.raises(DataError, match="conv takes images, and this is a table"):
+    with pytest.raises(DataError, match="conv needs images, but this is a table"):
         tiny.prepared(tiny.table(), network="conv")
 
 

@@ -141,7 +141,7 @@ def coded(model: AbstractModel) -> Model:
     """The same model, if it has a code. Raises: UsageError for a denoiser, with what works instead."""
     if isinstance(model, Model):
         return model
-    message = "this is a denoiser without a code, so it cannot encode, decode, sample, edit or map."
+    message = "this denoiser has no code, so it cannot encode, decode, sample, edit or map."
     fix = "use `isthmus denoise` or `evaluate`, or train a model with a code, for example with recipe modern"
     raise UsageError("USAGE-CODE", message, fix=fix)
 

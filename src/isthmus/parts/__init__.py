@@ -1,1 +1,1 @@
-"""The parts that a model is put together from, one name each."""
+"""The parts that a model is built from, each with a name."""

@@ -1,4 +1,4 @@
-"""What a corruption is: it makes of a batch what goes in, what should come out, and how much each value counts."""
+"""The contract of corruptions: from a batch to the network's input, the target, and the weight of each value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Denoise = Callable[[Tensor], Tensor]
 
 
 class Pair(NamedTuple):
-    """`x_in` goes into the encoder, `target` should come out, `weight` (or None for 1) says what counts."""
+    """`x_in` is the encoder's input, `target` the desired output, `weight` (None for 1) the weight of each value."""
 
     x_in: Tensor
     target: Tensor
@@ -23,10 +23,10 @@ class Pair(NamedTuple):
 
 
 class AbstractCorruption(ABC):
-    """`(x, generator) -> Pair`: x is (B, ...), and stays as it was.
+    """`(x, generator) -> Pair`: x is (B, ...), and is not changed.
 
-    `has_truth` says whether the target is the clean x; `draws_by_value`, whether the values of a sample decide how many
-    random numbers are taken for it, and so which ones the samples after it get.
+    `has_truth`: whether the target is the clean x. `draws_by_value`: whether the number of random numbers for a sample
+    depends on its values, so that it changes the random numbers of later samples.
     """
 
     has_truth = True
@@ -38,17 +38,17 @@ class AbstractCorruption(ABC):
     def training_pair(
         self, x: Float[Tensor, "B ..."], generator: torch.Generator | None, denoise: Denoise, done: float | Tensor
     ) -> Pair:
-        """What a step of the training takes, after the share `done` of it: mostly the same, whatever the model's
-        `denoise` makes of x by now."""
+        """The pair for a training step after the share `done` of the training. Most corruptions ignore `done` and
+        `denoise`, the current model."""
         return self(x, generator)
 
 
 class AbstractNoise(AbstractCorruption):
-    """A corruption whose target is x itself, where every value counts."""
+    """A corruption whose target is x itself, with weight 1 for every value."""
 
     def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair:
         return Pair(self.corrupt(x, generator), x)
 
     @abstractmethod
     def corrupt(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Float[Tensor, "B ..."]:
-        """The corrupted copy of x; x is left as it was."""
+        """A corrupted copy of x; x is not changed."""

@@ -1,4 +1,4 @@
-"""What networks are built of: the sizes they are built for, activations, and the notebook's brick."""
+"""Building blocks of networks: their sizes, activations, and the notebook's linear block."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a network is built for: samples of `shape`, `width_code` features for the bottleneck, a code of `z_size`."""
+    """The sizes of a network: samples of `shape`, `width_code` features for the bottleneck, a code of `z_size`."""
 
     shape: tuple[int, ...]
     width_code: int
@@ -38,7 +38,7 @@ class Sizes:
 
 
 def activation_layer(name: str) -> nn.Module:
-    """A fresh activation module. Raises: UsageError with the known names."""
+    """A new activation module. Raises: UsageError with the known names."""
     if name not in ACTIVATIONS:
         raise unknown("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]()
@@ -47,7 +47,7 @@ def activation_layer(name: str) -> nn.Module:
 def linear_block(
     n_in: int, n_out: int, activation: str | None = "relu", batch_norm: bool = False, dropout: float = 0.0
 ) -> nn.Sequential:
-    """Linear -> (batch norm) -> activation -> (dropout): the brick of the teaching notebook, same signature.
+    """Linear -> (batch norm) -> activation -> (dropout): the block of the teaching notebook, with its signature.
 
     >>> linear_block(784, 512, activation="sigmoid")
     Sequential(
@@ -62,7 +62,7 @@ def linear_block(
 
 
 def after(activation: str | None, dropout: float) -> list[nn.Module]:
-    """What follows a layer: its activation and its dropout, where there are any."""
+    """The activation and the dropout after a layer, if any."""
     layers: list[nn.Module] = []
     if activation is not None and activation != "linear":
         layers.append(activation_layer(activation))

@@ -1,4 +1,4 @@
-"""What makes the code `z` (B, z_size) out of the encoder's features `h`; several in a row are written `a+b`."""
+"""Bottlenecks: from the encoder's features `h` to the code `z` (B, z_size); several in a row are written `a+b`."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from isthmus.parts.codes import AbstractBottleneck, Code, precise, straight_thro
 from isthmus.parts.quantizers import FSQ, VQ
 from isthmus.registry import build, joined
 
-# Below, sigma is 5e-5, less than the decoder's bfloat16 can tell; above, 148 times as wide as the prior: in between
-# nothing overflows, and no code that is of use lies outside.
+# At the lower end, sigma is 5e-5, below the resolution of bfloat16 in the decoder; at the upper end, 148 times the
+# prior's. In between nothing overflows, and no useful code is outside.
 LOG_VAR = (-20.0, 10.0)
 
 
 class Identity(AbstractBottleneck):
-    """identity: the features as they are, z = h."""
+    """identity: the unchanged features, z = h."""
 
     def forward(self, h: Float[Tensor, "B Z"], *, sample: bool, generator: torch.Generator | None = None) -> Code:
         return Code(h, {}, {})
 
 
 class Sigmoid(AbstractBottleneck):
-    """sigmoid: z = 1 / (1 + exp(-h)), the notebook's code; every value lies between 0 and 1."""
+    """sigmoid: z = 1 / (1 + exp(-h)), the notebook's code; every value is between 0 and 1."""
 
     signed = False
 
@@ -37,7 +37,7 @@ class Sigmoid(AbstractBottleneck):
 
 
 class L1(AbstractBottleneck):
-    """l1: z = h with the penalty `l1`, the sum of |z|, under which most values of a code stay near zero."""
+    """l1: z = h with the penalty `l1`, the sum of |z|, which keeps most values of a code near zero."""
 
     penalties: Mapping[str, float] = {"l1": 1.0}
 
@@ -46,9 +46,9 @@ class L1(AbstractBottleneck):
 
 
 class Sparse(AbstractBottleneck):
-    """sparse:RHO: a sigmoid code whose units are each active, on average over the batch, only RHO of the time.
+    """sparse:RHO: a sigmoid code in which the mean activity of every unit over the batch is pushed to RHO.
 
-    Penalty `sparsity`: the sum over units of KL(rho || mean activity), one value a batch.
+    Penalty `sparsity`: the sum over units of KL(rho || mean activity), one value per batch.
     Source: Ng 2011, Sparse autoencoder (Stanford CS294A lecture notes), section 3.
     """
 
@@ -56,15 +56,15 @@ class Sparse(AbstractBottleneck):
     signed = False
     couples = True
 
-    def __init__(self, rho: float = 0.1) -> None:  # a tenth: in the middle of what the literature uses, 0.05 to 0.2
+    def __init__(self, rho: float = 0.1) -> None:  # in the middle of the usual range, 0.05 to 0.2
         super().__init__()
         if not 0 < rho < 1:
-            raise ValueError(f"the activity {rho!r} is not between 0 and 1")
+            raise ValueError(f"RHO must be between 0 and 1, not {rho!r}")
         self.rho = rho
 
     def forward(self, h: Float[Tensor, "B Z"], *, sample: bool, generator: torch.Generator | None = None) -> Code:
         h, rho = precise(h), self.rho
-        # By logarithms throughout: where the activity itself rounds to 0 or 1, the slope still leads a dead unit back.
+        # With logarithms: if the activity itself rounds to 0 or 1, the gradient can still revive a dead unit.
         log_B = torch.ones_like(h[:, 0]).sum().log()  # as a tensor: an exported graph takes any number of samples
         on, off = (torch.logsumexp(logsigmoid(s), 0) - log_B for s in (h, -h))
         kl = rho * (math.log(rho) - on) + (1 - rho) * (math.log(1 - rho) - off)
@@ -72,14 +72,14 @@ class Sparse(AbstractBottleneck):
 
 
 class Noise(AbstractBottleneck):
-    """noise:SIGMA: z = h + sigma n in training, else h; a decoder that must bear it makes the code smooth."""
+    """noise:SIGMA: z = h + sigma n in training, else h; the decoder learns to tolerate it, which smooths the code."""
 
     draws = True
 
     def __init__(self, level: float) -> None:
         super().__init__()
         if not 0 <= level < math.inf:
-            raise ValueError(f"the level {level!r} is not a number from 0")
+            raise ValueError(f"SIGMA must be a number of 0 or more, not {level!r}")
         self.level = level
 
     def forward(self, h: Float[Tensor, "B Z"], *, sample: bool, generator: torch.Generator | None = None) -> Code:
@@ -90,11 +90,11 @@ class Noise(AbstractBottleneck):
 
 
 class Gaussian(AbstractBottleneck):
-    """gaussian: z = mean + sigma n, as in the variational autoencoder; without `sample` z is the mean.
+    """gaussian: z = mean + sigma n, as in a variational autoencoder; without `sample`, z is the mean.
 
     Penalty `kl`: KL(N(mean, sigma^2) || N(0, I)). Source: Kingma and Welling 2014, arXiv:1312.6114, appendix B.
-    `clamped` counts the log-variances of the training that were held at an end of LOG_VAR, and all of them. What is
-    held keeps its gradient, so that it can come back; a clamp's zero slope would hold it for good.
+    `clamped` counts the log-variances in training that were clamped to an end of LOG_VAR, and all of them. Clamped
+    values keep their gradient, so that they can return; with the zero gradient of a clamp they would stay forever.
     """
 
     penalties: Mapping[str, float] = {"kl": 1.0}  # 1: the evidence lower bound
@@ -124,7 +124,7 @@ class Gaussian(AbstractBottleneck):
         return Code(z, {"kl": kl}, {"mean": mean, "log_var": log_var})
 
     def statistics(self) -> dict[str, float]:
-        """The share of the log-variances seen in training that were held at an end of their range."""
+        """The share of the log-variances in training that were clamped to an end of their range."""
         held, seen = self.clamped.tolist()
         return {"log_var_held": held / max(seen, 1)}
 
@@ -134,7 +134,7 @@ class Gaussian(AbstractBottleneck):
 
 
 class Chain(AbstractBottleneck):
-    """One bottleneck after the other, `a+b`: the code of a is what b makes its code of. Penalties are joined."""
+    """One bottleneck after the other, `a+b`: the code of a is the input of b. All penalties are used."""
 
     def __init__(self, parts: Sequence[AbstractBottleneck]) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class Chain(AbstractBottleneck):
         names = [name for part in parts for name in part.penalties]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
-            raise UsageError("USAGE-PART", f"two bottlenecks announce the penalty {twice!r}.", fix="name one of them")
+            raise UsageError("USAGE-PART", f"two bottlenecks have the penalty {twice!r}.", fix="remove one of them")
         self.penalties = {name: weight for part in parts for name, weight in part.penalties.items()}
         self.signed = next((part.signed for part in reversed(parts) if not isinstance(part, PASSING)), True)
         self.continuous = all(part.continuous for part in parts)
@@ -169,7 +169,7 @@ class Chain(AbstractBottleneck):
         return any(part.has_prior for part in self.parts)
 
     def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:
-        """The last prior of the chain, through the parts behind it."""
+        """The prior of the first part that has one, passed through the parts after it."""
         first = max((i for i, part in enumerate(self.parts) if part.has_prior), default=0)
         z = self.parts[first].sample_prior(n, generator)  # type: ignore[operator]
         for part in self.parts[first + 1 :]:
@@ -177,7 +177,7 @@ class Chain(AbstractBottleneck):
         return z
 
 
-PASSING = (Identity, L1, Noise)  # z = h without `sample`, so that the part before decides how the strip is read
+PASSING = (Identity, L1, Noise)  # z = h without `sample`, so the part before decides whether values are signed
 BOTTLENECKS: dict[str, type[AbstractBottleneck]] = {
     "identity": Identity,
     "sigmoid": Sigmoid,
@@ -194,7 +194,7 @@ def bottleneck(text: str, z_size: int) -> AbstractBottleneck:
     """The bottleneck that `text` names, such as `"sigmoid"`, or a chain of them, such as `"sigmoid+noise:0.1"`."""
     parts: list[AbstractBottleneck] = []
     width = z_size
-    for name in reversed(joined(text)):  # the last one makes the code, the others what the next one takes
+    for name in reversed(joined(text)):  # the last one returns the code, the others the input of the next one
         parts.insert(0, build("bottleneck", BOTTLENECKS, name, z_size=width))
         width = parts[0].width_in(width)
     return parts[0] if len(parts) == 1 else Chain(parts)

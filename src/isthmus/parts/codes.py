@@ -1,4 +1,4 @@
-"""`Code`, and the contract of what makes it; `bottlenecks.py` and `quantizers.py` hold those that do."""
+"""`Code`, and the contract of bottlenecks, which are in `bottlenecks.py` and `quantizers.py`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from isthmus.errors import UsageError
 
 
 class Code(NamedTuple):
-    """The code `z` (B, z_size), its named penalties in nats, unweighted, and whatever else is worth keeping.
+    """The code `z` (B, z_size), its penalties by name in nats, unweighted, and additional values.
 
-    A penalty is (B,), one value a sample; or (), where the samples of a batch are looked at together.
+    A penalty is (B,), one value per sample; or (), if it is computed from all samples of a batch together.
     """
 
     z: Tensor
@@ -24,28 +24,28 @@ class Code(NamedTuple):
 
 
 class AbstractBottleneck(nn.Module):
-    """Makes a `Code` of h (B, width_in); `sample=False` draws nothing at random and moves no buffer."""
+    """Makes a `Code` from h (B, width_in); with `sample=False`, nothing is random and no buffer changes."""
 
-    penalties: Mapping[str, float] = {}  # what `forward` announces, each with its weight unless configured
-    signed = True  # whether code values go both ways from zero; decides the colors of the heat strip
-    continuous = True  # whether every point near a code is a code too, as edits and interpolations need
-    draws = False  # whether a code is drawn at random where `sample` says so
-    couples = False  # whether a penalty looks at the samples of a batch together, so that one alone has none
+    penalties: Mapping[str, float] = {}  # the penalties of `forward`, with their default weights
+    signed = True  # whether code values can be negative, which decides the colors of the heat strip
+    continuous = True  # whether every point near a code is also a code, as edits and interpolations need
+    draws = False  # whether the code is random with `sample`
+    couples = False  # whether a penalty needs several samples of a batch at a time
 
     def width_in(self, z_size: int) -> int:
-        """How many features the encoder must give."""
+        """How many features the encoder must return."""
         return z_size
 
     @abstractmethod
     def forward(self, h: Tensor, *, sample: bool, generator: torch.Generator | None = None) -> Code: ...
 
     def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:
-        """(n, z_size) codes from the prior. Raises: UsageError where there is none."""
+        """(n, z_size) codes from the prior. Raises: UsageError if there is none."""
         name = type(self).__name__.lower()
         raise UsageError("USAGE-PRIOR", f"the bottleneck {name!r} has no prior to sample from.", fix="encode real data")
 
     def statistics(self) -> dict[str, float]:
-        """Numbers about its state, for the history."""
+        """Numbers about the state, for the history."""
         return {}
 
     @property
@@ -54,7 +54,7 @@ class AbstractBottleneck(nn.Module):
 
 
 def precise(h: Tensor) -> Tensor:
-    """h in float32 at least: autocast gives bfloat16, which has two digits."""
+    """h in at least float32: autocast returns bfloat16, which has two digits."""
     return h if h.dtype in (torch.float32, torch.float64) else h.float()
 
 
@@ -64,9 +64,9 @@ def straight_through(h: Tensor, value: Tensor) -> Tensor:
 
 
 class HeldBetween(torch.autograd.Function):
-    """h clamped to [low, high]; outside, the gradient passes only where a step against it leads back inside.
+    """h clamped to [low, high]; outside, the gradient passes only if a step against it leads back inside.
 
-    A clamp's own gradient of zero would hold h outside for good; that of `straight_through` would drive it on.
+    The zero gradient of a clamp would keep h outside forever; that of `straight_through` could move it further out.
     """
 
     @staticmethod
@@ -83,5 +83,5 @@ class HeldBetween(torch.autograd.Function):
 
 
 def held_between(h: Tensor, low: float, high: float) -> Tensor:
-    """h clamped to [low, high], and brought back by the optimizer from outside, never driven further out."""
+    """h clamped to [low, high]; from outside, the optimizer can bring h back, but never move it further out."""
     return HeldBetween.apply(h, low, high)  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""The likelihood of columns of several kinds: a Gaussian, Bernoulli, categorical or Poisson cost for each, weighed."""
+"""The likelihood for columns of several kinds: a weighted Gaussian, Bernoulli, categorical or Poisson cost for each."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from isthmus.parts.abstract_likelihood import AbstractLikelihood, per_sample
 from isthmus.parts.codes import held_between
 from isthmus.system.device_constants import constant
 
-# A rate's logarithm: e^-8 stands for none, e^25 for more than anybody counts.
+# The logarithm of a rate: e^-8 is practically none, e^25 more than any count.
 LOG_RATE = (-8.0, 25.0)
 LOG_SCALE = (-6.0, 3.0)  # as in `likelihoods.LOG_SCALE`
-LEAST_SHARE = 1e-4  # of a level, at the start: a logarithm of none would be infinite
-LEAST_COUNT = 1e-3  # what is less is none, and float32's rounding of it
-# Of 1 / (what the best constant costs - the noise floor, which is 0 here): 20 for a column whose entropy is 0.05 nats.
+LEAST_SHARE = 1e-4  # share of a level at the start, because the logarithm of 0 is infinite
+LEAST_COUNT = 1e-3  # smaller values are a count of 0 with float32's rounding
+# Largest value of 1 / (the cost of the best constant - the noise floor, which is 0 here): 20 for an entropy of 0.05
+# nats.
 MOST_WEIGHT = 20.0
 
 
 class Layout(NamedTuple):
-    """Of each output (P of them): its place among the values of x, its column, the place of the flag of its gap (-1
-    where there is none), its weight, and for a Poisson count the scale and the offset of its logarithm.
+    """For each of P outputs: its index among the values of x, its column, the index of its gap flag (-1 if there is
+    none), its weight, and for a Poisson count the scale and the offset of its logarithm.
     """
 
     values: Tensor
@@ -37,18 +38,18 @@ class Layout(NamedTuple):
 
 
 class ColumnsLikelihood(AbstractLikelihood):
-    """columns: each column by its kind, numbers and times by squared error, yes-no by binary cross-entropy, categories
-    by cross-entropy, counts by Poisson's deviance; gaps cost nothing.
+    """columns: a cost for each column by its kind; gaps cost nothing. variance=learned is for Gaussian codes.
 
-    Each column is weighed by 1 / (cost of its best constant), so that none swallows the rest: 1 a column is no better
-    than a constant, 0 is perfect. variance=learned weighs nothing and learns a deviation for every number instead: the
-    cost is in nats then, as a Gaussian code needs it. Without an `encoding` all values are numbers of deviation 1.
+    Numbers and times: squared error; yes-no: binary cross-entropy; categories: cross-entropy; counts: Poisson deviance.
+    The weight of each column is 1 / (cost of its best constant), so that no column dominates: a cost of 1 is no better
+    than a constant, 0 is perfect. variance=learned uses no weights, but learns a standard deviation for every number:
+    then the cost is in nats, as a Gaussian code needs it. Without an `encoding`, all values are numbers of deviation 1.
     """
 
     def __init__(self, *, variance: str = "fixed", encoding: Encoding | None = None) -> None:
         super().__init__()
         if variance not in {"fixed", "learned"}:
-            raise ValueError(f"variance is {variance!r}, allowed are 'fixed' and 'learned'")
+            raise ValueError(f"variance is {variance!r}, but must be 'fixed' or 'learned'")
         self.encoding, self.learned = encoding, variance == "learned"
         self.unit = "nats" if self.learned else "share of a constant's cost"
         if encoding is None:
@@ -60,8 +61,8 @@ class ColumnsLikelihood(AbstractLikelihood):
             self.log_scale = nn.Parameter(torch.zeros(len(self.parts["gaussian"])))
 
     def _lay_out(self, encoding: Encoding) -> None:
-        """Where the outputs of each kind stand. Plain lists: a model that is loaded is built without memory at first,
-        and would lose tensors that no file holds.
+        """Sets the indices of the outputs of each kind, as plain lists: a loaded model is first built without memory,
+        and would lose tensors that are not in its file.
         """
         blocks, places = encoding.blocks, encoding.places
         self.outputs = [(j, k) for j, k in enumerate(encoding.column_of) if not encoding.flags[j]]
@@ -74,7 +75,7 @@ class ColumnsLikelihood(AbstractLikelihood):
         self._layouts: dict[tuple[torch.device, torch.dtype], Layout] = {}
 
     def _layout(self, like: Tensor) -> Layout:
-        """The tensors of that device and type, made when they are first asked for."""
+        """The tensors for this device and type, made when they are first needed."""
         key = (like.device, like.dtype)
         if key not in self._layouts:
             assert self.encoding is not None
@@ -100,7 +101,7 @@ class ColumnsLikelihood(AbstractLikelihood):
         return per_sample(costs, None if weight is None else weight[:, self._layout(target).values])
 
     def errors(self, params: Tensor, x: Tensor) -> Tensor:
-        """The weighed cost of each column, (B, K), at least 0 and 0 for a gap; x of several kinds."""
+        """The weighted cost of each column, (B, K), at least 0, and 0 for a gap."""
         if self.encoding is None:
             return super().errors(params, x)
         costs = self._costs(params.to(x.dtype), x)
@@ -108,7 +109,7 @@ class ColumnsLikelihood(AbstractLikelihood):
         return found.index_add_(1, self._layout(x).column, costs)
 
     def _costs(self, params: Tensor, x: Tensor) -> Tensor:
-        """The weighed cost of each output, (B, P)."""
+        """The weighted cost of each output, (B, P)."""
         layout = self._layout(x)
         target, costs = x[:, layout.values], torch.zeros_like(params)
         at = self._places("gaussian", x)
@@ -125,7 +126,7 @@ class ColumnsLikelihood(AbstractLikelihood):
         return costs * (1 - gaps) * layout.weights
 
     def _places(self, kind: str, like: Tensor) -> Tensor:
-        """Which outputs are of that kind; a list as an index would be copied to the device again."""
+        """The indices of the outputs of this kind, as a tensor, because a list would be copied to the device again."""
         return constant(self.parts[kind], torch.int64, like.device)
 
     def _gaussian(self, params: Tensor, target: Tensor) -> Tensor:
@@ -147,8 +148,8 @@ class ColumnsLikelihood(AbstractLikelihood):
         return self._with_flags([self._means(params[:, at], block) for at, block in self._outputs()], params)
 
     def draw(self, params: Tensor, generator: torch.Generator) -> Tensor:
-        """x (B, D) drawn from what the outputs say, instead of its mean; only of a learned variance, for a fixed one
-        says nothing of how far numbers scatter.
+        """x (B, D) drawn from the predicted distribution; only for a learned variance, because a fixed one does not
+        describe the spread of numbers.
         """
         assert self.encoding is not None
         assert self.learned
@@ -160,13 +161,13 @@ class ColumnsLikelihood(AbstractLikelihood):
         return self._with_flags([_drawn(numbers[:, at], block, generator) for at, block in self._outputs()], params)
 
     def _with_flags(self, values: list[Tensor], params: Tensor) -> Tensor:
-        """x of the values of each column: its flag, where it has one, says that it is no gap."""
+        """x from the values of each column, with flags for no gap."""
         flags = [block.flagged for _, block in self._outputs()]
         none = torch.zeros_like(params[:, :1])
         return torch.cat([part for v, f in zip(values, flags, strict=True) for part in ([v, none] if f else [v])], 1)
 
     def _outputs(self) -> list[tuple[slice, Block]]:
-        """Where the outputs of each column stand."""
+        """The slice of the outputs of each column."""
         assert self.encoding is not None
         found, at = [], 0
         for block in self.encoding.blocks:
@@ -193,7 +194,7 @@ class ColumnsLikelihood(AbstractLikelihood):
 
 
 def _drawn(params: Tensor, block: Block, generator: torch.Generator) -> Tensor:
-    """The values (B, n_values) of one column, drawn; those of a Gaussian are drawn already."""
+    """Random values (B, n_values) of one column; those of a Gaussian are random already."""
     match _cost(block):
         case "bernoulli":
             return 2 * torch.bernoulli(params.sigmoid(), generator=generator) - 1
@@ -226,7 +227,7 @@ def _cost(block: Block) -> str:
 
 
 def _weight(block: Block) -> float:
-    """Of each value of a column; a time is divided among its position and its cycles, whose values vary by 1/2."""
+    """The weight of each value of a column; a time has a position, and cycles whose variance is 1/2."""
     most = MOST_WEIGHT if block.kind in {"yes-no", "category"} else math.inf
     return min(1 / block.constant, most) / (1 + len(block.cycles))
 

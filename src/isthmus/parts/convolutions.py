@@ -1,4 +1,4 @@
-"""`conv`: convolutional encoder and decoder for images of any sides from 16 to 256 pixels and any channels."""
+"""`conv`: convolutional encoder and decoder for images with sides of 16 to 256 pixels and any channels."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from isthmus.errors import DataError
 from isthmus.parts.blocks import Sizes, after
 from isthmus.parts.refinement import Coarse, CodeBeside, Fine, RefinedPicture, coarse_shape, step_of
 
-SMALLEST, LARGEST = 16, 256  # sides in pixels: below it an mlp does, above it a step takes seconds on a processor
-COARSEST = 8  # the usual stages bring both sides down to this or below
-FINEST = 4  # no stage goes below it: a kernel would see nothing but borders
-FIRST_WIDTH, MOST_WIDTH = 16, 128  # more than 16 at the finest stage doubles the time and gains nothing
+SMALLEST, LARGEST = 16, 256  # pixels per side: below, an mlp is enough; above, a step takes seconds on a CPU
+COARSEST = 8  # the default stages reduce both sides to this or less
+FINEST = 4  # no stage reduces a side of this or less: a kernel would see nothing but borders
+FIRST_WIDTH, MOST_WIDTH = 16, 128  # more than 16 at the finest stage doubles the time without any gain
 
 Grid = tuple[int, int]
 
 
 class ChannelsLast(nn.Module):
-    """The same values, laid out pixel by pixel instead of channel by channel: processors convolve faster so."""
+    """The same values in channels-last memory layout, in which convolutions are faster on CPUs."""
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         return x.contiguous(memory_format=torch.channels_last)
 
 
 class Crop(nn.Module):
-    """The upper left (H, W) pixels: a stage doubles its sides, and odd ones were rounded up on the way in."""
+    """The upper left (H, W) pixels: a stage doubles its sides, but odd sides were rounded up in the encoder."""
 
     def __init__(self, grid: Grid) -> None:
         super().__init__()
@@ -43,10 +43,10 @@ class Crop(nn.Module):
 
 
 class Upsample(nn.Module):
-    """A transposed convolution from the grid `coarse` to the grid `fine`: 4 taps a doubled side, 3 for one that stays.
+    """A transposed convolution from the grid `coarse` to `fine`: 4 taps for a doubled side, 3 for an unchanged one.
 
-    The border is repeated outwards first. With zeros around, as is usual, the outermost pixels have fewer neighbors
-    than all others, and pictures get a frame.
+    The border is replicated first. With the usual zero padding, the outermost pixels have fewer neighbors than all
+    others, which adds a visible frame to pictures.
     """
 
     def __init__(self, C_in: int, C_out: int, coarse: Grid, fine: Grid) -> None:
@@ -61,7 +61,7 @@ class Upsample(nn.Module):
 
 
 def stage_widths(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The channels of the usual stages, 16, 32, 64, 128, 128, …: as many as bring the longer side to 8 or below."""
+    """The channels of the default stages, 16, 32, 64, 128, 128, …: enough to reduce the longer side to 8 or less."""
     stages = math.ceil(math.log2(max(2 * COARSEST, *shape[1:]) / COARSEST))
     return tuple(min(FIRST_WIDTH * 2**i, MOST_WIDTH) for i in range(stages))
 
@@ -71,8 +71,8 @@ def conv(
 ) -> tuple[nn.Sequential, nn.Sequential]:
     """conv: stages that halve the sides, `hidden` channels each, a linear layer to the code; the decoder mirrors them.
 
-    Sides that are odd are rounded up on the way in and cropped on the way out, so any are possible. With
-    `shortcut=true` a linear path leads past the stages to the code, and the decoder refines the picture of another.
+    Odd sides are rounded up in the encoder and cropped in the decoder, so any are possible. With `shortcut=true`, a
+    linear path bypasses the stages to the code, and the decoder refines the picture of another linear path.
 
     Raises: DataError for tables, and for sides outside of 16 to 256.
     """
@@ -112,22 +112,22 @@ def _into_code(
 
 
 def check_sides(shape: tuple[int, ...]) -> None:
-    """Raises: DataError where `conv` cannot take samples of this shape, with the size to bring them to."""
+    """Raises: DataError if `conv` does not accept samples of this shape, with a size that it accepts."""
     if len(shape) != 3:
-        raise DataError("DATA-SIDES", "conv takes images, and this is a table.", fix="pass --network mlp")
+        raise DataError("DATA-SIDES", "conv needs images, but this is a table.", fix="pass --network mlp")
     H, W = shape[1:]
     if min(H, W) >= SMALLEST and max(H, W) <= LARGEST:
         return
     scale = LARGEST / max(H, W) if max(H, W) > LARGEST else SMALLEST / min(H, W)
     h, w = (min(LARGEST, max(SMALLEST, round(side * scale))) for side in (H, W))
-    bent = abs(h * W - w * H) > max(H, W)  # more than rounding to whole pixels does
+    bent = abs(h * W - w * H) > max(H, W)  # more than by rounding to whole pixels
     fix = f"pass --resize {h}x{w}" + ", which changes their proportions" * bent
-    message = f"conv takes images with sides from {SMALLEST} to {LARGEST} pixels; these are {H}x{W}."
+    message = f"conv needs images with sides of {SMALLEST} to {LARGEST} pixels, but these are {H}x{W}."
     raise DataError("DATA-SIDES", message, fix=fix)
 
 
 def grids_of(sides: Grid, stages: int) -> list[Grid]:
-    """The sides before each stage and after the last one; each is halved, rounded up, while it is above 4."""
+    """The sides before each stage and after the last one; each is halved and rounded up while it is above 4."""
     grids = [sides]
     for _ in range(stages):
         H, W = grids[-1]

@@ -1,4 +1,4 @@
-"""What is done to the input before the encoder sees it: nothing, a kind of noise, or several.
+"""Corruptions of the input before the encoder: none, one kind of noise, or several.
 
 A denoising autoencoder is any recipe whose corruption is not `none` (Vincent et al. 2008,
 https://doi.org/10.1145/1390156.1390294).
@@ -21,20 +21,20 @@ from isthmus.parts.noise_level import Level
 from isthmus.registry import alternatives, build, joined
 
 Range = tuple[float, float] | None
-PHOTONS = 1e7  # which float32 still counts one by one; no pixel of a sensor holds as many
+PHOTONS = 1e7  # float32 can still count these one by one, and no pixel of a sensor holds as many
 GRAIN_WIDTH, GRAIN_SHARED = 0.6985, 0.55  # pixels, and the correlation between colors
-PATCHES = 7  # along a side: 4 of MNIST's 28 pixels, about the width of a stroke, which its neighbors do not tell
+PATCHES = 7  # per side: 4 of MNIST's 28 pixels, about the width of a stroke, which neighbors do not reveal
 
 
 class Nothing(AbstractNoise):
-    """none: the input as it is."""
+    """none: the unchanged input."""
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         return x
 
 
 class GaussianNoise(AbstractNoise):
-    """gaussian:SIGMA adds normal noise, x + sigma n; in data units, cut to the data's range unless clip=false."""
+    """gaussian:SIGMA adds Gaussian noise, x + sigma n; in data units, clipped to the data's range unless clip=false."""
 
     def __init__(
         self, level: float | str, *, clip: bool = True, limits: Range = None, unit: float | None = None
@@ -48,11 +48,11 @@ class GaussianNoise(AbstractNoise):
 
 
 class SaltAndPepper(AbstractNoise):
-    """salt-and-pepper:SHARE sets that share of the values to the lowest or the highest one, half each."""
+    """salt-and-pepper:SHARE sets this share of the values to the lowest or highest value, half each."""
 
     def __init__(self, level: float | str, *, range: Range = None) -> None:
         self.level = Level(level, high=1.0)
-        self.low, self.high = range or (-3.0, 3.0)  # a standardized table has no ends: three deviations stand in
+        self.low, self.high = range or (-3.0, 3.0)  # a standardized table has no limits: three standard deviations
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         share = self.level.draw(x, generator)
@@ -61,7 +61,7 @@ class SaltAndPepper(AbstractNoise):
 
 
 class Speckle(AbstractNoise):
-    """speckle:SIGMA multiplies by noise, x (1 + sigma n), as in radar and ultrasound; cut to the data's range."""
+    """speckle:SIGMA multiplies by noise, x (1 + sigma n), as in radar and ultrasound; clipped to the data's range."""
 
     def __init__(self, level: float | str, *, clip: bool = True, limits: Range = None) -> None:
         self.level, self.range = Level(level), limits if clip else None
@@ -73,9 +73,9 @@ class Speckle(AbstractNoise):
 
 
 class Poisson(AbstractNoise):
-    """poisson:PEAK counts photons, Poisson(x peak) / peak: a white pixel gets PEAK of them; fewer is noisier."""
+    """poisson:PEAK counts photons, Poisson(x peak) / peak: PEAK for a white pixel on average; fewer is noisier."""
 
-    draws_by_value = True  # PyTorch rejects and draws again, on the processor
+    draws_by_value = True  # PyTorch uses rejection sampling on the CPU
 
     def __init__(self, level: float | str, *, clip: bool = True, range: Range = None, limits: Range = None) -> None:
         if range is None or range[0] < 0:
@@ -89,11 +89,12 @@ class Poisson(AbstractNoise):
 
 
 class Grain(AbstractNoise):
-    """grain:SIGMA adds noise as photographs have it: alike between neighbors, and partly shared by the colors.
+    """grain:SIGMA adds noise as in photographs: correlated between neighboring pixels, and between colors.
 
-    White noise through a Gaussian of `width` pixels, brought back to the deviation SIGMA; `shared` is the correlation
-    between colors. 0.6985 and 0.55 make neighbors correlate by 0.58, the ones after by 0.13, as in JPEG photographs
-    (0.58; 0.13 to 0.25, between colors 0.4 to 0.7: our measurement). All three may be LOW-HIGH, drawn for each sample.
+    White noise, blurred by a Gaussian of `width` pixels and scaled to the standard deviation SIGMA; `shared` is the
+    correlation between colors. With 0.6985 and 0.55, the correlation is 0.58 between neighbors and 0.13 two pixels
+    apart, as in JPEG photographs (0.58; 0.13 to 0.25; between colors 0.4 to 0.7: our measurement). All three may be
+    LOW-HIGH, drawn for each sample.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Grain(AbstractNoise):
         shape: Shape = None,
     ) -> None:
         if shape is not None and len(shape) != 3:
-            raise ValueError("grain needs data that has neighbors, such as images")
+            raise ValueError("grain needs images")
         self.level, self.range = Level(level, unit=unit), limits if clip else None
         self.width, self.shared = Level(width, low=1e-2, high=REACH / 2), Level(shared, high=1.0)
 
@@ -126,15 +127,15 @@ class Grain(AbstractNoise):
 
 
 class Given(AbstractCorruption):
-    """pairs: no noise is drawn, every batch brings what goes in and what should come out."""
+    """pairs: no random noise; every batch contains inputs and targets."""
 
     def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair:
-        message = "this model was trained on pairs, so noise for clean samples alone is not known."
-        raise UsageError("USAGE-PAIRS", message, fix="name the clean samples as well: --target CLEAN")
+        message = "this model was trained on pairs, so it needs clean targets as well."
+        raise UsageError("USAGE-PAIRS", message, fix="name the clean targets: --target CLEAN")
 
 
 class AddedNoise(AbstractNoise):
-    """Several kinds of noise, one after the other, each at a level of its own: `gaussian:0-0.2+grain:0-0.1`."""
+    """Several kinds of noise, one after the other, each with its own level: `gaussian:0-0.2+grain:0-0.1`."""
 
     def __init__(self, parts: Sequence[AbstractNoise]) -> None:
         self.parts, self.draws_by_value = parts, any(part.draws_by_value for part in parts)
@@ -154,18 +155,18 @@ class OneOfNoises(AbstractNoise):
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         u = torch.rand((len(x), *[1] * (x.ndim - 1)), generator=generator, device=x.device, dtype=x.dtype)
         noisy = x
-        for i, part in enumerate(self.parts):  # all are drawn: which samples get which is known to the device alone
+        for i, part in enumerate(self.parts):  # all are drawn, because only the device knows which samples get which
             chosen = (u * len(self.parts) >= i) & (u * len(self.parts) < i + 1)
             noisy = torch.where(chosen, part.corrupt(x, generator), noisy)
         return noisy
 
 
 class Masking(AbstractCorruption):
-    """masking:SHARE sets that share of the values to zero (black; the mean, in a standardized table).
+    """masking:SHARE sets this share of the values to zero (black; the mean, in a standardized table).
 
-    patch=4 masks squares of 4 x 4 pixels, all channels together (He et al. 2022, arXiv:2111.06377); patch=auto those of
-    a seventh of the side, and single values in a table. count=masked lets only the masked values count, each by so much
-    that a sample counts as much as before.
+    patch=4 masks squares of 4 x 4 pixels, all channels together (He et al. 2022, arXiv:2111.06377); patch=auto masks
+    squares of a seventh of the side, and single values in a table. With count=masked, only the masked values have a
+    weight, so large that the total weight of a sample does not change.
     """
 
     def __init__(self, level: float | str, *, patch: int | str = 1, count: str = "all", shape: Shape = None) -> None:
@@ -173,11 +174,11 @@ class Masking(AbstractCorruption):
         if patch == "auto":
             patch = max(1, round(min(sides) / PATCHES))
         if not isinstance(patch, int) or patch < 1:
-            raise ValueError(f"the patch {patch!r} is neither a number of pixels nor auto")
+            raise ValueError(f"patch must be a number of pixels or auto, not {patch!r}")
         if count not in {"all", "masked"}:
-            raise ValueError(f"count is {count!r}, allowed are 'all' and 'masked'")
+            raise ValueError(f"count is {count!r}, but must be 'all' or 'masked'")
         if shape is not None and patch > min(sides):
-            raise ValueError(f"there are no patches of {patch} pixels in samples of shape {shape}")
+            raise ValueError(f"patches of {patch} pixels are larger than samples of shape {shape}")
         self.level, self.patch, self.count = Level(level, high=1.0), patch, count
 
     def __call__(self, x: Float[Tensor, "B ..."], generator: torch.Generator | None) -> Pair:
@@ -186,11 +187,11 @@ class Masking(AbstractCorruption):
         if self.count == "all":
             return Pair(x_in, x)
         masked = mask.expand_as(x).to(x.dtype)
-        share = masked.flatten(1).mean(1).clamp_min(1 / x[0].numel())  # a sample without a masked value counts nothing
+        share = masked.flatten(1).mean(1).clamp_min(1 / x[0].numel())  # a sample without a masked value has weight 0
         return Pair(x_in, x, masked / share.reshape(-1, *[1] * (x.ndim - 1)))
 
     def draw(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Where x is masked, in a shape that broadcasts over x."""
+        """The mask, in a shape that broadcasts over x."""
         if self.patch == 1:
             u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
             return u < self.level.draw(x, generator)
@@ -220,9 +221,9 @@ def corruption(
 ) -> AbstractCorruption:
     """The corruption that `text` names, such as `"gaussian:0.5"` or `"masking:0.6,patch=4"`.
 
-    `a+b` does one after the other, `a|b` one of them for each sample. `range` is (lowest, highest) value of the data,
-    or None where there is none (tables); `shape` that of a sample. Noise is cut to the range where `clips`; `unit` is
-    what one unit of the raw data is in x, for levels in counts.
+    `a+b` applies one after the other, `a|b` one of them for each sample. `range` is the (lowest, highest) value of the
+    data, or None without limits (tables); `shape` is the shape of a sample. With `clips`, noisy values are clipped to
+    the range; `unit` is the size of one raw unit in x, for levels in counts.
     """
     known = {"range": range, "shape": shape, "limits": range if clips else None, "unit": unit}
     each = [_added([build("noise", CORRUPTIONS, part, **known) for part in joined(one)]) for one in alternatives(text)]
@@ -234,9 +235,9 @@ def _added(parts: Sequence[AbstractCorruption]) -> AbstractCorruption:
 
 
 def _as_noise(part: AbstractCorruption) -> AbstractNoise:
-    """Raises: UsageError for masking, whose cost counts other values than noise's, and for pairs."""
+    """Raises: UsageError for masking, whose weights differ from noise's, and for pairs and unknown noise."""
     if not isinstance(part, AbstractNoise):
         raise UsageError(
-            "USAGE-PART", "masking, pairs and unknown noise cannot be joined with other noise.", fix="name one of them"
+            "USAGE-PART", "masking, pairs and unknown noise cannot be combined with other noise.", fix="use only one"
         )
     return part

@@ -1,8 +1,8 @@
-"""Linear layers and activations in a row, with a backward pass that is written out.
+"""Linear layers and activations in a row, with a hand-written backward pass.
 
-PyTorch's graph has a node for every operation: weights are cast for each product, a gradient gets memory of its own at
-every step, and is copied to where it is wanted. Here a stretch of layers is one node. It computes with weights that
-were cast beforehand, and its backward pass writes each gradient to its place.
+PyTorch's graph has a node for every operation: weights are cast for each product, and a gradient gets new memory at
+every step and is then copied to its place. Here, a stretch of layers is one node. It computes with weights that were
+cast in advance, and its backward pass writes each gradient to its place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 aten = torch.ops.aten
-# The gradient through an activation, from the one that comes back, its input and its output.
+# The gradient through an activation, from the incoming gradient, its input and its output.
 Slope = Callable[[Tensor, Tensor, Tensor], Tensor]
 ACTIVATIONS: dict[type[nn.Module], tuple[Callable[[Tensor], Tensor], Slope]] = {
     nn.SiLU: (F.silu, lambda g, a, h: aten.silu_backward(g, a)),
@@ -29,9 +29,9 @@ Places = Mapping[int, Tensor]  # by the `id` of a parameter
 
 
 class DenseChain(nn.Sequential):
-    """An `nn.Sequential` that takes its linear layers together while `written_to` is in force.
+    """An `nn.Sequential` that computes its linear layers together after `write_to`.
 
-    The answers are the same, to rounding; so are the gradients, which cannot be differentiated once more.
+    Outputs and gradients are the same up to rounding, but the gradients cannot be differentiated again.
     """
 
     _parts: list[Callable[[Tensor], Tensor]] | None = None
@@ -44,9 +44,9 @@ class DenseChain(nn.Sequential):
         return x
 
     def write_to(self, places: Places, low: Places | None = None) -> None:
-        """From now on gradients are written to `places`, and products computed with the weights in `low`, if given.
+        """From now on, writes gradients to `places`, and computes products with the weights in `low`, if given.
 
-        `low` holds the weights in bfloat16, for whose being up to date the caller sees.
+        `low` contains the weights in bfloat16; the caller keeps them up to date.
         """
         self._parts = []
         for module in _leaves(self):
@@ -61,16 +61,16 @@ class DenseChain(nn.Sequential):
                 self._parts.append(module)
 
     def write_nowhere(self) -> None:
-        """Ends what `write_to` began."""
+        """Undoes `write_to`."""
         self._parts = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_parts": None}  # a copy has parameters of its own
+        return {**self.__dict__, "_parts": None}  # a copy has its own parameters
 
 
 @dataclass
 class DenseLayer:
-    """What a linear layer computes with, in the type of the products, and where its gradients belong."""
+    """The weights of a linear layer, in the type of the products, and the places for its gradients."""
 
     parameters: tuple[Tensor, Tensor]
     places: tuple[Tensor, Tensor]
@@ -81,7 +81,7 @@ class DenseLayer:
 
 @dataclass
 class Stretch:
-    """Layers that follow each other, as one node of the graph."""
+    """Consecutive layers, as one node of the graph."""
 
     layers: list[DenseLayer]
 
@@ -91,7 +91,7 @@ class Stretch:
 
 
 def _leaves(chain: nn.Sequential) -> list[nn.Module]:
-    """The modules of the chain, and of the plain ones in it, in the order of their use."""
+    """The modules of the chain, and of plain chains in it, in the order of their use."""
     return [leaf for m in chain for leaf in (_leaves(m) if isinstance(m, nn.Sequential) else [m])]
 
 
@@ -102,7 +102,7 @@ def _layer(module: nn.Linear, places: Places, low: Places | None) -> DenseLayer:
 
 
 class _Written(torch.autograd.Function):
-    """x (B, D) through layers. Where x needs no gradient, `anchor` is what lets the graph reach back to here."""
+    """x (B, D) through layers. If x needs no gradient, the second argument connects this node to the graph."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, _: Tensor, layers: list[DenseLayer]) -> Tensor:
@@ -130,7 +130,7 @@ class _Written(torch.autograd.Function):
 
 
 def _learn(layer: DenseLayer, g: Tensor, h: Tensor) -> None:
-    """The gradients of weight and bias: into their places, or added to what lies there from an earlier pass."""
+    """Writes the gradients of weight and bias to their places, or adds them to those of an earlier pass."""
     (weight, bias), (to_weight, to_bias) = layer.parameters, layer.places
     if weight.requires_grad:
         if weight.grad is not None:

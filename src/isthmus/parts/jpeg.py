@@ -1,6 +1,6 @@
-"""What JPEG does to an image: blocks of 8 x 8 pixels rounded frequency by frequency, and colors at half the size.
+"""JPEG compression of an image: rounds the frequencies of blocks of 8 x 8 pixels, and halves the size of colors.
 
-Noise that went through it is no longer independent from pixel to pixel, which is what cameras and telephones hand over.
+After it, noise is no longer independent between pixels, as in the files of cameras and phones.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ SIDE = 8
 
 
 class Jpeg(AbstractNoise):
-    """jpeg:QUALITY is what an image of 8 bits is once it was saved as JPEG of that quality, 1 to 100.
+    """jpeg:QUALITY gives an image as after saving with 8 bits as JPEG of this quality, 1 to 100.
 
-    As libjpeg counts it. Colors are halved in size, as most programs do it (4:2:0). It follows other noise, as in
+    The quality is libjpeg's. Colors have half the size, as in most programs (4:2:0). Use it after other noise, as in
     `gaussian:0.1+jpeg:80-95`.
     """
 
     def __init__(self, level: float | str, *, shape: Shape = None) -> None:
         if shape is not None and (len(shape) != 3 or shape[0] not in (1, 3)):
-            raise ValueError("jpeg needs images in gray or in three colors")
+            raise ValueError("jpeg needs gray images or images with three colors")
         self.level = Level(level, low=1.0, high=100.0)
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -61,7 +61,7 @@ class Jpeg(AbstractNoise):
 
 
 def _rounded(planes: Float[Tensor, "B C H W"], table: Float[Tensor, "B 8 8"]) -> Float[Tensor, "B C H W"]:
-    """Each block of 8 x 8 values as multiples of the table, frequency by frequency."""
+    """Rounds each frequency of blocks of 8 x 8 values to multiples of the table."""
     B, C, H, W = planes.shape
     whole = F.pad(planes, (0, -W % SIDE, 0, -H % SIDE), mode="replicate")
     blocks = whole.unfold(2, SIDE, SIDE).unfold(3, SIDE, SIDE)

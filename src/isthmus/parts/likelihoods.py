@@ -1,4 +1,4 @@
-"""The likelihoods: Bernoulli, Gaussian, Laplace, and one of columns of several kinds; see `AbstractLikelihood`."""
+"""The likelihoods: Bernoulli, Gaussian, Laplace, and one for columns of several kinds; see `AbstractLikelihood`."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from isthmus.registry import build
 VARIANCES = ("fixed", "shared", "learned")
 OUTPUTS = ("linear", "sigmoid")
 BLACKEST = 1e-3  # a pixel that is black in every image would start at -inf; this is below 1/255, so it shows as black
-# The scale from half a gray level of 255, 0.0025, where a density says no more about bytes, to 20 times a column's
-# deviation, where no error is left to explain.
+# The scale, from half a gray level of 255, 0.0025, below which a density says nothing more about bytes, to 20 times a
+# column's standard deviation, beyond which no error is left to explain.
 LOG_SCALE = (-6.0, 3.0)
 
 
 class BernoulliLikelihood(AbstractLikelihood):
     """bernoulli: binary cross-entropy, -x log p - (1 - x) log(1 - p); gray values count as probabilities.
 
-    `output="logits"` reads the decoder's output as log p/(1-p), which is exact where p saturates;
-    `output="probabilities"` is for networks that end in a sigmoid of their own.
+    `output="logits"` interprets the decoder's output as log p/(1-p), which stays exact if p saturates;
+    `output="probabilities"` is for networks that end in their own sigmoid.
     """
 
     unit = "binary cross-entropy"
@@ -38,7 +38,7 @@ class BernoulliLikelihood(AbstractLikelihood):
     def __init__(self, *, output: str = "logits") -> None:
         super().__init__()
         if output not in {"logits", "probabilities"}:
-            raise ValueError(f"output is {output!r}, allowed are 'logits' and 'probabilities'")
+            raise ValueError(f"output is {output!r}, but must be 'logits' or 'probabilities'")
         self.logits = output == "logits"
         self.params_range = None if self.logits else (0.0, 1.0)
 
@@ -60,7 +60,7 @@ class BernoulliLikelihood(AbstractLikelihood):
 class LogitsCost(torch.autograd.Function):
     """Binary cross-entropy of each value from logits l: log(1 + e^l) - x l, with the slope sigmoid(l) - x.
 
-    Cost and slope share one sigmoid, which takes half the time of PyTorch's own pair of passes.
+    Cost and slope share one sigmoid, which takes half the time of PyTorch's own two passes.
     """
 
     @staticmethod
@@ -78,24 +78,24 @@ class LogitsCost(torch.autograd.Function):
 
 class AbstractScaled(AbstractLikelihood):
     """p(x | z) around a mean, with a scale that is 1 (`variance="fixed"`), one learned number for all values
-    (`"shared"`), or given by the decoder for each value (`"learned"`), in twice the channels.
+    (`"shared"`), or an output of the decoder for each value (`"learned"`), which doubles the channels.
 
-    A learned scale weighs the cost against the penalties by itself; the cost is in nats then, since no scale of its own
-    is left to read an error in. Source: Rybkin et al. 2021, Sigma VAE, arXiv:2006.13202, section 3.
+    A learned scale balances the cost and the penalties automatically. Then the cost is in nats, because without a fixed
+    scale there is no unit for an error. Source: Rybkin et al. 2021, Sigma VAE, arXiv:2006.13202, section 3.
 
-    `output="sigmoid"` reads the decoder's output as log m/(1-m) of the mean m, for images between black 0 and white 1:
-    an even background then costs the network nothing. Targets may lie beyond, means do not.
+    `output="sigmoid"` interprets the decoder's output as log m/(1-m) of the mean m, for images between black 0 and
+    white 1, so that an even background is easy for the network. Targets may lie outside, means do not.
     """
 
     nats_at_mean: float  # at scale 1
-    usual_unit: str  # of a fixed scale
+    usual_unit: str  # with a fixed scale
     usual_slope: float
 
     def __init__(self, *, variance: str = "fixed", output: str = "linear") -> None:
         super().__init__()
         for name, given, allowed in (("variance", variance, VARIANCES), ("output", output, OUTPUTS)):
             if given not in allowed:
-                raise ValueError(f"{name} is {given!r}, allowed are {', '.join(map(repr, allowed))}")
+                raise ValueError(f"{name} is {given!r}, but must be one of {', '.join(map(repr, allowed))}")
         self.variance, self.logits = variance, output == "sigmoid"
         if variance == "fixed":
             self.slope, self.offset, self.unit = self.usual_slope, self.nats_at_mean, self.usual_unit
@@ -106,7 +106,7 @@ class AbstractScaled(AbstractLikelihood):
 
     @abstractmethod
     def distance(self, error: Tensor) -> Tensor:
-        """The nats of an error at scale 1, above those at the mean."""
+        """The nats of an error at scale 1, in addition to those at the mean."""
 
     def channels_out(self, C: int) -> int:
         return 2 * C if self.variance == "learned" else C
@@ -136,10 +136,10 @@ class AbstractScaled(AbstractLikelihood):
 
 
 class GaussianLikelihood(AbstractScaled):
-    """gaussian: squared error, (x - mean)^2 / 2 + log(2 pi) / 2 nats, the normal density of deviation 1.
+    """gaussian: squared error, (x - mean)^2 / 2 + log(2 pi) / 2 nats, the normal density with standard deviation 1.
 
-    variance=shared learns one deviation, variance=learned one for every value; output=sigmoid is for images, between
-    black and white.
+    variance=shared learns one standard deviation, variance=learned one for every value; output=sigmoid is for images
+    between black and white.
     """
 
     usual_unit, usual_slope, nats_at_mean = "mean squared error", 2.0, 0.5 * math.log(2 * math.pi)
@@ -149,9 +149,9 @@ class GaussianLikelihood(AbstractScaled):
 
 
 class LaplaceLikelihood(AbstractScaled):
-    """laplace: absolute error, |x - mean| + log 2 nats, the Laplace density of scale 1; outliers pull less.
+    """laplace: absolute error, |x - mean| + log 2 nats, the Laplace density of scale 1; less sensitive to outliers.
 
-    variance=shared learns one scale, variance=learned one for every value; output=sigmoid as in gaussian.
+    variance=shared learns one scale, variance=learned one for every value; output=sigmoid as for gaussian.
     """
 
     usual_unit, usual_slope, nats_at_mean = "mean absolute error", 1.0, math.log(2)
@@ -169,7 +169,7 @@ LIKELIHOODS: dict[str, type[AbstractLikelihood]] = {
 
 
 def likelihood(text: str, encoding: Encoding | None = None) -> AbstractLikelihood:
-    """The likelihood that `text` names, such as `"bernoulli"` or `"bernoulli,output=probabilities"`; `encoding` says
-    what the values of columns of several kinds are, for `"columns"`.
+    """The likelihood that `text` names, such as `"bernoulli"` or `"bernoulli,output=probabilities"`; for `"columns"`,
+    `encoding` describes the values of the columns.
     """
     return build("likelihood", LIKELIHOODS, text, encoding=encoding)

@@ -1,7 +1,7 @@
-"""Noisy images alone: trained by two halves of a picture whose noise is not the same, judged by pixels left out.
+"""Noisy images without clean targets: trained on two subimages with independent noise, evaluated on hidden pixels.
 
 Sources: Huang, Li, Jia, Lu, Liu 2021, arXiv:2101.02824 (Neighbor2Neighbor); Batson, Royer 2019, arXiv:1901.11365
-(Noise2Self, section 3: pixels that are left out calibrate a denoiser).
+(Noise2Self, section 3: hidden pixels calibrate a denoiser).
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from isthmus.errors import UsageError
 from isthmus.parts.abstract_corruption import AbstractCorruption, Denoise, Pair, Shape
 from isthmus.system.device_constants import constant
 
-# Of the four pixels of a cell, counted row by row, the two that are drawn: neighbors, in every order (section 4.1).
+# The two pixels that can be drawn from the four of a cell, counted row by row: neighbors in every order (section 4.1).
 NEIGHBORS = ((0, 1), (0, 2), (1, 3), (2, 3), (1, 0), (2, 0), (3, 1), (3, 2))
-GAMMA = 2.0  # weight of the regularizer at the end of the training, from 0 on: the paper's, for synthetic noise
-LEFT_OUT = 4  # every 4th pixel of every 4th row: those around it are all there, and a 16th of all is enough to count
-MOST_APART = 8  # pixels: noise that reaches further is no noise of single pixels
+GAMMA = 2.0  # weight of the regularizer at the end of training, rising from 0: the paper's, for synthetic noise
+LEFT_OUT = 4  # hides every 4th pixel of every 4th row: their neighbors are visible, and a 16th of all pixels is enough
+MOST_APART = 8  # pixels: noise that reaches further is not noise of single pixels
 
 
 class NeighborNoise(AbstractCorruption):
-    """unknown: no clean image exists; unknown:2 takes pixels 2 apart, for noise that neighbors share.
+    """unknown: no clean image exists; unknown:2 uses pixels 2 apart, for noise that neighbors share.
 
-    To train on, of every cell of 2 x 2 pixels, `apart` from each other, one goes into the input and one beside it into
-    the target, both images of half the sides. Where the noise of the two is independent, the best answer is the clean
+    For training, one pixel of every cell of 2 x 2 pixels, `apart` from each other, is the input, and one next to it the
+    target; both images have half the sides. If the noise of the two is independent, the best prediction is the clean
     picture.
 
-    To judge by, a 16th of the pixels is left out of the input, filled with the mean of those beside, and is the target.
-    Its noise cannot be guessed, so the error is that against the clean picture and the noise's variance. (The halves
-    would not do: their target is the pixel beside, which a blurred picture guesses best.)
+    For evaluation, a 16th of the pixels is hidden: in the input they are replaced by the mean of their neighbors, and
+    they are the target. Their noise cannot be predicted, so the error is the error against the clean picture plus the
+    variance of the noise. (The subimages are not suitable: a blurred picture predicts the neighboring pixel best.)
     """
 
     has_truth = False
 
     def __init__(self, apart: int | str = "auto", *, shape: Shape = None) -> None:
         if shape is not None and len(shape) != 3:
-            raise ValueError("unknown noise needs data that has neighbors, such as images")
+            raise ValueError("unknown noise needs images")
         if apart != "auto" and not (isinstance(apart, int) and 1 <= apart <= MOST_APART):
-            raise ValueError(f"pixels are taken {apart!r} apart; allowed are 1 to {MOST_APART}, or auto")
+            raise ValueError(f"the distance of pixels must be 1 to {MOST_APART} or auto, not {apart!r}")
         self.apart = 1 if isinstance(apart, str) else apart
 
     def __call__(self, x: Float[Tensor, "B C H W"], generator: torch.Generator | None) -> Pair:
@@ -54,7 +54,7 @@ class NeighborNoise(AbstractCorruption):
         return Pair(torch.where(left_out, mean, x), x, weight / share)
 
     def _left_out(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Which pixels are left out, (B, 1, H, W): of all images that are made of pixels `apart` the same grid."""
+        """The mask of hidden pixels, (B, 1, H, W): the same grid in all subimages of pixels `apart`."""
         H, W = x.shape[2:]
         device = x.device if generator is None else generator.device
         begin = torch.randint(LEFT_OUT, (2, len(x), 1), generator=generator, device=device).to(x.device)
@@ -64,11 +64,11 @@ class NeighborNoise(AbstractCorruption):
     def training_pair(
         self, x: Float[Tensor, "B C H W"], generator: torch.Generator | None, denoise: Denoise, done: float | Tensor
     ) -> Pair:
-        """With the regularizer: what differs between the halves of the denoised picture may differ in the answer.
+        """The pair with the regularizer, which allows the differences between the halves of the denoised picture.
 
-        The paper's cost is |a - t|^2 + gamma |a - t - d|^2, with a the answer, t the target and d the difference of the
-        halves of the denoised picture, through which no gradient goes. That is (1 + gamma) |a - t - gamma / (1 + gamma)
-        d|^2 and a constant: a squared error from another target, whatever the network is.
+        The paper's cost is |a - t|^2 + gamma |a - t - d|^2, where a is the output, t the target, and d the difference
+        of the halves of the denoised picture, without gradient. This equals (1 + gamma) |a - t - gamma / (1 + gamma)
+        d|^2 plus a constant: a squared error from another target, for any network.
         """
         drawn = self._draw(x, generator)
         x_in, target = self._halves(x, drawn)
@@ -78,11 +78,11 @@ class NeighborNoise(AbstractCorruption):
         return Pair(x_in, target + gamma / (1 + gamma) * (first - second))
 
     def _draw(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Which two pixels of each cell are taken, (B, cells of a row of cells ...), the same of all channels."""
+        """Draws two pixels of each cell, (B, 1, cells, 1) indices into NEIGHBORS, the same for all channels."""
         B, _, H, W = x.shape
         cells = (H // (2 * self.apart) * self.apart) * (W // (2 * self.apart) * self.apart)
         if not cells:
-            message = f"images of {H} x {W} pixels have no two halves of pixels {self.apart} apart."
+            message = f"images of {H} x {W} pixels are too small for pairs of pixels {self.apart} apart."
             raise UsageError("USAGE-NOISE", message, fix="train on larger images, or pass --noise unknown:1")
         device = x.device if generator is None else generator.device
         return torch.randint(len(NEIGHBORS), (B, 1, cells, 1), generator=generator, device=device).to(x.device)

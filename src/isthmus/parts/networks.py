@@ -1,4 +1,4 @@
-"""Encoders and decoders. A network is a factory: sizes and settings in, a pair of modules out."""
+"""Encoders and decoders. A network is a function from sizes and settings to a pair of modules."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from isthmus.parts.shortcuts import Beside, FixedShortcut
 from isthmus.parts.unet import WIDTHS as WIDTHS_OF_UNET
 from isthmus.registry import build, parse
 
-# Gains that keep the variance from layer to layer: sqrt(2) for ReLU (He et al. 2015, arXiv:1502.01852, eq. 10), and the
-# like for others. SiLU lets through E[silu(n)^2] = 0.356 of unit normal input, whose inverse is 2.8; 3 trained best.
+# Gains that keep the variance from layer to layer: sqrt(2) for ReLU (He et al. 2015, arXiv:1502.01852, eq. 10), and
+# similar for others. SiLU passes E[silu(n)^2] = 0.356 of unit normal input, whose inverse is 2.8; 3 trained best.
 GAINS = {"sigmoid": 1.0, "tanh": 5 / 3, "linear": 1.0, "selu": 0.75, "silu": math.sqrt(3)}
 
 
 def mlp(
     sizes: Sizes, hidden: Sequence[int], activation: str, dropout: float = 0.0, shortcut: bool = False
 ) -> tuple[nn.Sequential, nn.Sequential]:
-    """mlp: fully connected layers, the decoder a mirror of the encoder; the last layers of both are linear.
+    """mlp: fully connected layers; the decoder mirrors the encoder, and the last layers of both are linear.
 
-    With `shortcut=true` a linear path leads past the layers of each.
+    With `shortcut=true`, a linear path bypasses the layers of each.
     """
     n_in, n_out = math.prod(sizes.shape), math.prod(sizes.shape_out)
     into = _layers([n_in, *hidden], sizes.width_code, activation, dropout)
@@ -43,18 +43,18 @@ def mlp(
 
 
 def _layers(widths: Sequence[int], n_out: int, activation: str, dropout: float) -> list[nn.Module]:
-    """Layers of these widths, the first of which is the input's, and a linear one."""
+    """Layers of these widths, of which the first is the input's, and a linear layer."""
     blocks = [linear_block(a, b, activation, dropout=dropout) for a, b in pairwise(widths)]
     return [*blocks, nn.Linear(widths[-1], n_out)]
 
 
 NETWORKS: dict[str, Callable[..., tuple[nn.Module, nn.Module]]] = {"mlp": mlp, "conv": conv}
 
-WITHOUT_CODE = {"unet": WIDTHS_OF_UNET}  # networks of a denoiser, and their usual widths
+WITHOUT_CODE = {"unet": WIDTHS_OF_UNET}  # networks for denoisers, and their default widths
 
-AUTO, MLP_UP_TO = "auto", 40  # pixels a side of gray images
+AUTO, MLP_UP_TO = "auto", 40  # pixels per side of gray images
 
-# The hidden widths that each takes for samples of a shape, where none are asked for.
+# The default hidden widths of each network for samples of a shape.
 WIDTHS: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
     "mlp": lambda shape: (512, 256),  # the teaching notebook's
     "conv": stage_widths,
@@ -62,10 +62,10 @@ WIDTHS: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
 
 
 def fitting_network(shape: tuple[int, ...], *, noisy: bool = False) -> str:
-    """What `auto` means for samples of `shape`: conv for images in color, above 40 pixels a side or `noisy`, else mlp.
+    """The network for `auto`: conv for images that are in color, above 40 pixels per side, or `noisy`; otherwise mlp.
 
-    A step of the mlp takes half the time on images of 28 pixels; its weights grow with the square of the side, and it
-    takes less noise out. A side below 16 leaves a convolution nothing to halve.
+    A step of the mlp takes half the time on images of 28 pixels, but its weights grow with the square of the side, and
+    it removes less noise. Sides below 16 are too small for convolutions to halve.
     """
     if len(shape) != 3 or min(shape[1:]) < SMALLEST:
         return "mlp"
@@ -73,12 +73,12 @@ def fitting_network(shape: tuple[int, ...], *, noisy: bool = False) -> str:
 
 
 def is_without_code(text: str) -> bool:
-    """Whether the network that `text` names takes images to images, with no code between."""
+    """Whether the network that `text` names maps images to images without a code."""
     return parse(text)[0] in WITHOUT_CODE
 
 
 def usual_widths(text: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The hidden widths of the network that `text` names, for samples of `shape`; () for a module of the user's."""
+    """The default widths of the network that `text` names, for samples of `shape`; () for the user's own module."""
     if is_without_code(text):
         return WITHOUT_CODE[parse(text)[0]]
     name, _, options = parse(text)
@@ -89,10 +89,10 @@ def usual_widths(text: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 def network(
     text: str, sizes: Sizes, *, hidden: Sequence[int] | None, activation: str, dropout: float
 ) -> tuple[nn.Module, nn.Module]:
-    """(encoder, decoder) of the network that `text` names; `hidden=None` takes its usual widths."""
+    """(encoder, decoder) of the network that `text` names; `hidden=None` uses its default widths."""
     if activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
-    with torch.random.fork_rng(devices=()):  # new layers draw from the global generator, which is not ours to move
+    with torch.random.fork_rng(devices=()):  # new layers use the global generator, which must not change
         text = fitting_network(sizes.shape) if text == AUTO else text
         widths = usual_widths(text, sizes.shape) if hidden is None else tuple(hidden)
         return build("network", NETWORKS, text, sizes=sizes, hidden=widths, activation=activation, dropout=dropout)
@@ -102,10 +102,10 @@ def network(
 def initialize(module: nn.Module, activation: str, generator: torch.Generator, *, scheme: str) -> None:
     """Draws all weights again from `generator`.
 
-    `"orthogonal"`: rows of length gain, at right angles (Saxe et al. 2014, arXiv:1312.6120), zero biases.
-    `"he-normal"`: N(0, gain^2 / fan_in), zero biases. `"framework"`: the distribution of PyTorch's own start, uniform
-    in ±1 / sqrt(fan_in) for weights and biases, which is what the notebook trained with. Others start as orthogonal;
-    of `"components"` `component_start.py` does the rest, once the data is known.
+    `"orthogonal"`: orthogonal rows of length gain (Saxe et al. 2014, arXiv:1312.6120), zero biases.
+    `"he-normal"`: N(0, gain^2 / fan_in), zero biases. `"framework"`: PyTorch's default distribution, uniform in
+    ±1 / sqrt(fan_in) for weights and biases, with which the notebook trained. Others start as orthogonal; for
+    `"components"`, `component_start.py` does the rest when the data is known.
     """
     gain = GAINS.get(activation, math.sqrt(2))
     draw = partial(_draw, gain=gain, scheme=scheme, generator=generator)
@@ -127,7 +127,7 @@ def initialize(module: nn.Module, activation: str, generator: torch.Generator, *
 
 
 def _draw(weight: Tensor, *, gain: float, scheme: str, generator: torch.Generator) -> Tensor:
-    """Fills `weight`, a row for each output value, in place."""
+    """Fills `weight`, which has one row per output value, in place."""
     if scheme != "he-normal":
         with _one_thread():
             return nn.init.orthogonal_(weight, gain, generator=generator)
@@ -135,10 +135,10 @@ def _draw(weight: Tensor, *, gain: float, scheme: str, generator: torch.Generato
 
 
 def _transposed(layer: nn.ConvTranspose2d, draw: Callable[[Tensor], Tensor]) -> Tensor:
-    """The weight of a transposed convolution, drawn as the matrix that it is for its outputs.
+    """The weight of a transposed convolution, drawn as the matrix from its inputs to its outputs.
 
-    With a stride of s, which must divide the kernel k, an input pixel lies under s * s kinds of output pixel, and each
-    of these sums over (k / s) * (k / s) input pixels: that is the fan-in, and not all k * k.
+    With a stride of s, which must divide the kernel k, there are s * s kinds of output pixels, each a sum over
+    (k / s) * (k / s) input pixels: this is the fan-in, not k * k.
     """
     C_in, C_out, *kernel = layer.weight.shape
     (p, q), (a, b) = layer.stride, (k // s for k, s in zip(kernel, layer.stride, strict=True))
@@ -148,10 +148,10 @@ def _transposed(layer: nn.ConvTranspose2d, draw: Callable[[Tensor], Tensor]) -> 
 
 @torch.no_grad()
 def start_at(decoder: nn.Module, mean: Tensor, from_mean: Callable[[Tensor], Tensor]) -> None:
-    """Sets the last layer's bias so that the output starts at `from_mean(mean)`; mean (*shape) is that of the data.
+    """Sets the last layer's bias so that the output starts at `from_mean(mean)`; mean (*shape) is the data's mean.
 
-    A convolution has one bias a channel, so its output starts at the mean color instead of the mean image. Where a
-    fixed linear path leads past the layers, the bias is that of the path.
+    A convolution has one bias per channel, so its output starts at the mean color instead of the mean image. If there
+    is a fixed linear path, its bias is set.
     """
     path = next((m for m in decoder.modules() if isinstance(m, FixedShortcut)), None)
     if path is not None:
@@ -167,7 +167,8 @@ def start_at(decoder: nn.Module, mean: Tensor, from_mean: Callable[[Tensor], Ten
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """The decomposition behind orthogonal weights rounds otherwise with more threads; the seed alone should decide."""
+    """Uses one thread: the decomposition for orthogonal weights rounds differently with more, but only the seed may
+    matter."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""How strong noise is: one number, or a range from which every sample draws its own."""
+"""The strength of noise: one number, or a range from which a level is drawn for every sample."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 NUMBER = r"[+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?|nan|inf)"
-COUNTS = "count"  # the unit of raw values that a level may be given in
+COUNTS = "count"  # the raw unit in which a level may be given
 
 
 class Level:
-    """A noise level: one number, or `LOW-HIGH` for a level drawn again for every sample.
+    """A noise level: one number, or `LOW-HIGH` for a level that is drawn for every sample.
 
-    `200counts` is in units of the raw data, of which one is `unit` of x.
+    `200counts` is in units of the raw data; `unit` is the size of one raw unit in x.
     """
 
     def __init__(
@@ -29,13 +29,13 @@ class Level:
         step = unit if found[3] and unit is not None else 1.0
         first, last = self.bounds = (float(found[1]) * step, float(found[2] or found[1]) * step)
         if first > last:
-            raise ValueError(f"the level {text!r} goes from high to low, {last:g}-{first:g} may be meant")
+            raise ValueError(f"the level {text!r} goes from high to low; did you mean {last:g}-{first:g}?")
         if not (low <= first and last <= high) or math.isinf(last):
             allowed = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more, but finite"
             raise ValueError(f"the level {text!r} is out of bounds; allowed is {allowed}")
 
     def draw(self, x: Tensor, generator: torch.Generator | None) -> Tensor | float:
-        """The level itself, or (B, 1, …) levels that broadcast over x."""
+        """The level itself, or levels (B, 1, …) that broadcast over x."""
         low, high = self.bounds
         if low == high:
             return low

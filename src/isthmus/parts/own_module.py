@@ -1,4 +1,4 @@
-"""A user's own `nn.Module` as encoder and decoder: whatever form its methods have, ours see (B, *shape) and (B, z)."""
+"""Adapts the user's own `nn.Module` as encoder and decoder, for samples (B, *shape) and codes (B, z)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from isthmus.errors import UsageError
 
 @dataclass(frozen=True)
 class Adapted:
-    """`encoder` and `decoder` as modules without parameters of their own; `z_size` is None if there is no code."""
+    """`encoder` and `decoder` as modules without own parameters; `z_size` is None if there is no code."""
 
     encoder: nn.Module
     decoder: nn.Module
@@ -22,7 +22,7 @@ class Adapted:
 
 
 class Call(nn.Module):
-    """Calls a function that lives in somebody else's module, without owning its parameters."""
+    """Calls a function of another module, without owning its parameters."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -37,10 +37,10 @@ def adapt(module: nn.Module, shape: tuple[int, ...], flatten: bool | str = "auto
 
     `flatten`: whether the module takes rows of values; "auto" tries images first, then rows.
 
-    Raises: UsageError with what each way gave, if none returns as many values as it was given.
+    Raises: UsageError with the result of each way, if none returns as many values as it was given.
     """
     if not isinstance(module, nn.Module):
-        message = f"a torch.nn.Module is needed, and a {type(module).__name__} was given."
+        message = f"a torch.nn.Module is needed, but got a {type(module).__name__}."
         raise UsageError("USAGE-MODULE", message, fix="pass an instance of your class")
     ways = {"auto": (False, True)}.get(flatten, (bool(flatten),)) if isinstance(flatten, str) else (flatten,)
     encode, decode = _methods(module)
@@ -50,14 +50,14 @@ def adapt(module: nn.Module, shape: tuple[int, ...], flatten: bool | str = "auto
         for flat in ways:
             try:
                 return _try(encode, decode, zeros, flat)
-            except Exception as error:  # whatever a user's code raises at a shape that it was not written for
+            except Exception as error:  # a user's code may raise anything for a shape that it does not support
                 cause, first_line = error, str(error).partition("\n")[0]
                 given = (2, math.prod(shape)) if flat else tuple(zeros.shape)
                 failures.append(f"given {given}: {type(error).__name__}: {first_line}")
     raise UsageError(
         "USAGE-MODULE",
-        f"{type(module).__name__} does not give back samples of shape {shape}.",
-        fix="let forward (or decode after encode) return as many values as it takes",
+        f"{type(module).__name__} does not return samples of shape {shape}.",
+        fix="make forward (or decode after encode) return as many values as it takes",
         problems=failures,
     ) from cause
 
@@ -65,15 +65,15 @@ def adapt(module: nn.Module, shape: tuple[int, ...], flatten: bool | str = "auto
 def check_trainable(
     module: nn.Module, params: Callable[[Tensor], Tensor], shape: tuple[int, ...], batch_size: int
 ) -> None:
-    """Tries one pass, `params(x)` through `module`, as training will make it; weights and buffers stay as they are.
+    """Tries one pass, `params(x)` through `module`, as in training; weights and buffers are not changed.
 
-    Raises: UsageError if no weight can be trained, or batch normalization would see batches of one value.
+    Raises: UsageError if no weight can be trained, or if batch normalization would get batches of one value.
     """
     name = type(module).__name__
     alone: list[str] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if inputs[0].numel() == inputs[0].shape[1] * 2:  # one value a sample and channel: alone it has no variance
+        if inputs[0].numel() == inputs[0].shape[1] * 2:  # one value per sample and channel has no variance
             alone.append(type(layer).__name__)
 
     norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
@@ -85,10 +85,10 @@ def check_trainable(
         for hook in hooks:
             hook.remove()
     if not output.requires_grad:
-        message = f"{name} has no weights that can be trained: none that requires a gradient leads to its output."
-        raise UsageError("USAGE-MODULE", message, fix="give it layers with weights, or unfreeze some: requires_grad_()")
+        message = f"{name} has no trainable weights: its output depends on no parameter that requires a gradient."
+        raise UsageError("USAGE-MODULE", message, fix="add layers with weights, or unfreeze some: requires_grad_()")
     if alone and batch_size == 1:
-        message = f"{name} has a {alone[0]}, which cannot work on batches of one sample."
+        message = f"{name} has a {alone[0]}, which does not work with batches of one sample."
         raise UsageError("USAGE-BATCH", message, fix="pass a batch_size of 2 or more")
 
 
@@ -108,20 +108,20 @@ def _try(encode: Callable | None, decode: Callable, zeros: Tensor, flat: bool) -
 
     def leave(params: Tensor) -> Tensor:
         if not isinstance(params, Tensor):
-            raise TypeError(f"it returned a {type(params).__name__}; one tensor is needed")
+            raise TypeError(f"it returned a {type(params).__name__}, but one tensor is needed")
         if params[0].numel() != math.prod(shape):
             raise ValueError(f"it returned {tuple(params.shape)}")
         return params.reshape(params.shape[0], *shape)
 
     if encode is None:
         leave(decode(enter(zeros)))
-        # The bottleneck takes (B, Z), so what stands in for a code are the values of the sample, row by row.
+        # The bottleneck takes (B, Z), so the flattened values of the sample are used in place of a code.
         return Adapted(
             Call(lambda x: x.flatten(1)), Call(lambda h: leave(decode(enter(h.reshape(h.shape[0], *shape))))), None
         )
     z = encode(enter(zeros))
     if not isinstance(z, Tensor):
-        raise TypeError(f"its encoder returned a {type(z).__name__}; one tensor is needed")
+        raise TypeError(f"its encoder returned a {type(z).__name__}, but one tensor is needed")
     code_shape = tuple(z.shape[1:])
     leave(decode(z))
     return Adapted(
@@ -132,7 +132,7 @@ def _try(encode: Callable | None, decode: Callable, zeros: Tensor, flat: bool) -
 
 
 class _evaluating:
-    """The module in evaluation mode, each part back in its own mode afterwards."""
+    """Evaluation mode inside the block; afterwards the mode of each part is restored."""
 
     def __init__(self, module: nn.Module) -> None:
         self.modes: Iterable[tuple[nn.Module, bool]] = [(m, m.training) for m in module.modules()]

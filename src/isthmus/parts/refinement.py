@@ -1,4 +1,4 @@
-"""Convolutions beside the principal components of images: what they add to the code, and to the picture it gives."""
+"""Convolutions that refine the principal components of images: they add to the code and to the decoded picture."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch import Tensor, nn
 from isthmus.parts.blocks import activation_layer, after
 from isthmus.parts.shortcuts import AbstractBeside, FixedShortcut
 
-# Pixels a side on which components are kept; of larger images means of pixels. 128 numbers tell nothing finer, and the
-# matrices for 256 x 256 in color would take 200 MB.
+# Pixels per side of the grid for components; larger images are averaged. 128 numbers cannot describe finer detail, and
+# the matrices for 256 x 256 in color would take 200 MB.
 FINEST_GRID = 64
-BLOCKS_FROM = 33  # pixels a side: from here on a place of the refinement is a block of 4 x 4 pixels, below of 2 x 2
-SPREAD = 8  # channels of what the code says beside the picture
-# Of what the convolutions add, by their size at the start; docs/experiments.md. After 140 to 180 steps on patches of
-# photographs the error is 0.94 of that of the components at a share of 0.3 of the picture, and 1.00 at 1. A share of
-# 0.3 of the code costs more than it finds: 1.00 after 180 steps, and 0.95 at 0.03.
+BLOCKS_FROM = 33  # pixels per side from which a cell of the refinement is a block of 4 x 4 pixels, otherwise of 2 x 2
+SPREAD = 8  # channels for what the code says in addition to the picture
+# Factors on what the convolutions add at the start; docs/experiments.md. After 140 to 180 steps on patches of
+# photographs, the error is 0.94 of the components' error with 0.3 for the picture, and 1.00 with 1. For the code, 0.3
+# is too much: 1.00 after 180 steps, compared with 0.95 for 0.03.
 CODE_SHARE, PICTURE_SHARE = 0.03, 0.3
 
 
 class Coarse(nn.Module):
-    """Images on the grid of their components: means of `step` x `step` pixels, fewer at the right and lower border."""
+    """Images on the grid of the components: means of `step` x `step` pixels, fewer at the right and lower border."""
 
     def __init__(self, step: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Coarse(nn.Module):
 
 
 class Fine(nn.Module):
-    """Images of (H, W) pixels from that grid, between whose places is interpolated by cubic polynomials."""
+    """Images of (H, W) pixels from that grid, by bicubic interpolation."""
 
     def __init__(self, step: int, sides: tuple[int, int]) -> None:
         super().__init__()
@@ -51,8 +51,8 @@ class Fine(nn.Module):
 class CodeBeside(AbstractBeside):
     """h = CODE_SHARE scale layers(2 x - 1) + shortcut(x).
 
-    `scale` is what each number of the code has to move for the same change of the picture: 1 for that of the smallest
-    component, less for others. A step that moved all alike would lose more of the large ones than it finds elsewhere.
+    `scale` is how far each number of the code has to move for the same change of the picture: 1 for the smallest
+    component, less for others. Without it, a step would lose more in the large components than it gains elsewhere.
     """
 
     scale: Tensor
@@ -67,11 +67,11 @@ class CodeBeside(AbstractBeside):
 
 
 class RefinedPicture(AbstractBeside):
-    """picture + PICTURE_SHARE layers(blocks of the picture, what the code says at each), with picture = shortcut(z).
+    """picture + PICTURE_SHARE layers(blocks of the picture, features of the code at each), with picture = shortcut(z).
 
-    Blocks of pixels are the places that convolutions see, so that few of them see all of a picture. None of the kernels
-    spreads a place over pixels of its neighbors unevenly, as transposed convolutions do, which draw checkerboards
-    (Odena et al. 2016, Distill, doi:10.23915/distill.00003).
+    The convolutions work on blocks of pixels, so that a few layers see the whole picture. No kernel overlaps its
+    neighbors unevenly, as in transposed convolutions, which cause checkerboard artifacts (Odena et al. 2016, Distill,
+    doi:10.23915/distill.00003).
     """
 
     def __init__(self, shape: tuple[int, int, int], z_size: int, width: int, activation: str, dropout: float) -> None:
@@ -101,14 +101,14 @@ class RefinedPicture(AbstractBeside):
 
 
 class Around(nn.Conv2d):
-    """A 3 x 3 convolution that repeats the border outwards, so that pictures get no frame."""
+    """A 3 x 3 convolution that replicates the border, so that pictures get no visible frame."""
 
     def __init__(self, C_in: int, C_out: int) -> None:
         super().__init__(C_in, C_out, 3, padding=1, padding_mode="replicate")
 
 
 class Residual(nn.Module):
-    """x + 0.3 layers(x), of two convolutions; the share keeps what passes through at its size."""
+    """x + 0.3 layers(x), with two convolutions; the factor keeps the size of the values."""
 
     def __init__(self, width: int, activation: str) -> None:
         super().__init__()
@@ -119,12 +119,12 @@ class Residual(nn.Module):
 
 
 def coarse_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(C, h, w) of the grid on which components of images of `shape` are kept."""
+    """(C, h, w) of the grid for components of images of `shape`."""
     C, H, W = shape
     step = step_of(shape)
     return C, -(-H // step), -(-W // step)
 
 
 def step_of(shape: tuple[int, ...]) -> int:
-    """How many pixels a side are one place of that grid."""
+    """How many pixels per side form one cell of that grid."""
     return -(-max(shape[1:]) // FINEST_GRID)

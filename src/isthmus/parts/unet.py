@@ -1,4 +1,4 @@
-"""`unet`: a residual U-Net that takes noise out of images of any size; no code lies in between."""
+"""`unet`: a residual U-Net without a code that removes noise from images of any size."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from isthmus.errors import UsageError
 
-WIDTHS = (32, 48, 64)  # channels of the scales; 0.5 M weights, 0.27 million multiplications a pixel
+WIDTHS = (32, 48, 64)  # channels of the scales; 0.5 M weights, 0.27 million multiplications per pixel
 OUTER, INNER = 2, 3  # blocks on the way down and up at each scale, and at the coarsest
-TAPS = 3  # pixels a side of a convolution's window
+TAPS = 3  # pixels per side of a convolution's window
 
 
 class ResidualBlock(nn.Module):
@@ -25,15 +25,15 @@ class ResidualBlock(nn.Module):
         self.first, self.second = _conv(C, C), _conv(C, C)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        return self.second(self.first(x).relu_()).add_(x)  # in place: 80 MB less for a tile
+        return self.second(self.first(x).relu_()).add_(x)  # in place, which saves 80 MB for a tile
 
 
 class UNet(nn.Module):
-    """Images (B, C, H, W) of any sides, what they are without noise out.
+    """Removes noise from images (B, C, H, W) of any size.
 
-    Blocks of two 3 x 3 convolutions at scales that halve the sides, and back up, where the way down is added. There are
-    no biases and no batch normalization, so that an input twice as strong gives an output twice as strong, and one
-    network serves all noise levels, also those that it was not trained on. What is added to the input is predicted.
+    Blocks of two 3 x 3 convolutions at scales that halve the sides, and back up, with skip connections that are added.
+    There are no biases and no batch normalization, so twice the input gives twice the output, and one network works for
+    all noise levels, even those that it was not trained on. The network predicts what to add to the input.
 
     Sources: Ronneberger, Fischer, Brox 2015, arXiv:1505.04597 (U-Net); Mohan et al. 2020, arXiv:1906.05478 (without
     biases); Zhang et al. 2017, arXiv:1608.03981 (the residual).
@@ -51,7 +51,7 @@ class UNet(nn.Module):
 
     @property
     def halo(self) -> int:
-        """Pixels on each side beyond which nothing changes an output pixel, a multiple of `stride`."""
+        """The distance in pixels beyond which no input changes an output pixel, a multiple of `stride`."""
         reach = (
             (TAPS - 1)
             // 2
@@ -60,7 +60,7 @@ class UNet(nn.Module):
                 for s in (2**i for i in range(len(self.downsample) + 1))
             )
         )
-        reach += 2 * ((TAPS - 1) // 2) + self.stride - 1  # head and tail; and where a window of 2 x 2 may begin
+        reach += 2 * ((TAPS - 1) // 2) + self.stride - 1  # head and tail; and the possible starts of a 2 x 2 window
         return -(-reach // self.stride) * self.stride
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
@@ -78,7 +78,7 @@ class UNet(nn.Module):
 
     @torch.no_grad()
     def start_as_identity(self) -> UNet:
-        """Sets the last convolution of every block, and of the network, to zero: at first an image comes back."""
+        """Sets the last convolution of every block and of the network to zero, so that the output equals the input."""
         for module in self.modules():
             if isinstance(module, ResidualBlock):
                 module.second.weight.zero_()
@@ -87,19 +87,19 @@ class UNet(nn.Module):
 
 
 def reflected(x: Float[Tensor, "B C H W"], rows: int, columns: int) -> Float[Tensor, "B C H2 W2"]:
-    """x with so many rows and columns more at its lower and right edges, mirrored; repeated where it is too small."""
+    """x with this many mirrored rows and columns at its lower and right edges; replicated if x is too small."""
     H, W = x.shape[2:]
     mode = "reflect" if rows < H and columns < W else "replicate"
     return F.pad(x, (0, columns, 0, rows), mode=mode) if rows or columns else x
 
 
 def unet(shape: tuple[int, ...], hidden: Sequence[int] | None = None) -> UNet:
-    """The network for images of `shape` (C, H, W), whatever their sides are at use.
+    """The network for images of `shape` (C, H, W); it can be used with any sides.
 
     Raises: UsageError for tables.
     """
     if len(shape) != 3:
-        raise UsageError("USAGE-NETWORK", "unet takes images, and this is a table.", fix="pass --network mlp")
+        raise UsageError("USAGE-NETWORK", "unet needs images, but this is a table.", fix="pass --network mlp")
     return UNet(shape[0], hidden or WIDTHS)
 
 
