@@ -134,9 +134,11 @@ def test_fault_62_weights_that_are_a_pickle_are_refused(model: Model, tmp_path: 
 
 def test_fault_63_a_newer_model_says_which_version_made_it(model: Model, tmp_path: Path) -> None:
     folder = rewritten(model.save(tmp_path / "model"), lambda about: about | {"format": 2})
-    with pytest.raises(ModelFileError, match=r"config\.json was made by a newer isthmus .*, in format 2") as caught:
+    with pytest.raises(
+        ModelFileError, match=r"config\.json was written by a newer version of isthmus .*, in format 2"
+    ) as caught:
         load_model(folder)
-    assert (caught.value.code, caught.value.fix) == ("MODEL-VERSION", "install a newer isthmus")
+    assert (caught.value.code, caught.value.fix) == ("MODEL-VERSION", "install a newer version of isthmus")
 
 
 def test_fault_64_no_claimed_size_is_allocated(model: Model, tmp_path: Path) -> None:

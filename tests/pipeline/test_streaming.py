@@ -148,7 +148,7 @@ def test_check_says_the_same_of_data_on_disk(tmp_path: Path) -> None:
 
 
 def test_a_size_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="'plenty' is not a size of memory"):
+    with pytest.raises(UsageError, match="'plenty' is not an amount of memory"):
         prepared(source_of(tmp_path, "npy"), memory="plenty")
 
 

@@ -142,7 +142,9 @@ def test_one_broken_folder_does_not_hide_the_others() -> None:
 def test_fault_63_a_run_of_a_newer_version_says_so() -> None:
     Path("runs/a-1").mkdir(parents=True)
     Path("runs/a-1/run.json").write_text('{"format": 9}')
-    with pytest.raises(ModelFileError, match=r"run\.json was made by a newer isthmus, in format 9; .* reads up to 1"):
+    with pytest.raises(
+        ModelFileError, match=r"run\.json was written by a newer version of isthmus, in format 9; .* reads up to 1"
+    ):
         _ = find("runs/a-1").record
 
 

@@ -58,7 +58,10 @@ def test_fault_115_no_command_follows_a_link_in_the_place_of_a_folder(part: str,
         wanted = 4 if part in reads else 0
         assert told.code == wanted, f"{name}: {told.text}"
         if wanted:
-            assert f"a/{part} is a link (to {elsewhere.resolve()}); in a run folder isthmus follows none." in told.text
+            assert (
+                f"a/{part} is a link (to {elsewhere.resolve()}); isthmus does not follow links in a run folder."
+                in told.text
+            )
     report = command("report", "a")
     assert report.code == 0
     if part not in {"checkpoint", "latent/anomaly"}:  # which a report does not need
@@ -112,11 +115,11 @@ def test_fault_63_what_a_later_isthmus_wrote_is_named_and_never_replaced(part: s
     told = [asked(name) for name in reading or ("resume", "sample", "info")]
     for one in told:
         assert one.code == 4, one.text
-        assert "was made by a newer isthmus (9.1), in format 99; this one" in one.text
-        assert "fix: install a newer isthmus" in one.text
+        assert "was written by a newer version of isthmus (9.1), in format 99; version " in one.text
+        assert "fix: install a newer version of isthmus" in one.text
     assert contents(run / part) == before
     if part != ".":
-        with pytest.raises(ModelFileError, match="newer isthmus"):
+        with pytest.raises(ModelFileError, match="newer version of isthmus"):
             files.write_folder(run / part, {"a.txt": lambda path: path.write_text("new")})
 
 
@@ -140,7 +143,7 @@ def test_fault_60_a_broken_part_is_named_with_what_makes_it_anew(part: str, make
         kept.get(part)
     assert caught.value.fix == f"remove it with `rm -r a/latent/{part}`; {maker}"
     (path.parent / "MANIFEST.json").unlink()
-    with pytest.raises(ModelFileError, match=r"is not a whole part of latent/: MANIFEST.json is missing"):
+    with pytest.raises(ModelFileError, match=r"is not a complete part of latent/: MANIFEST.json is missing"):
         kept.get(part)
 
 

@@ -140,4 +140,4 @@ def test_fault_99_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "open", refused)
     with pytest.raises(ModelFileError, match=r"run\.json cannot be read: Permission denied\.") as caught:
         look(path)
-    assert caught.value.fix == "give yourself the right to read it"
+    assert caught.value.fix == "give yourself permission to read it"

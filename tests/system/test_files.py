@@ -85,7 +85,7 @@ def test_a_disk_that_fills_up_while_writing_keeps_the_old_file(tmp_path: Path) -
     path = files.write_text(tmp_path / "a.npy", "old")
     with full_after(1_000), pytest.raises(ResourceError, match=r"a.npy cannot be written: .* written") as caught:
         files.write_atomic(path, lambda part: np.save(part, np.zeros(10_000)))
-    assert "make room" in str(caught.value.fix)
+    assert "free disk space" in str(caught.value.fix)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.npy"]
 
@@ -213,9 +213,7 @@ def test_fault_60_every_single_flipped_bit_is_found(tmp_path: Path) -> None:
         content = bytearray(b"12345")
         content[bit // 8] ^= 1 << bit % 8
         (folder / "a.bin").write_bytes(content)
-        with pytest.raises(
-            ModelFileError, match=r"a.bin is damaged: 5 bytes, and not the content that MANIFEST.json states"
-        ):
+        with pytest.raises(ModelFileError, match=r"a.bin is damaged: its 5 bytes do not match MANIFEST.json"):
             files.verify_folder(folder)
 
 
@@ -273,7 +271,7 @@ def test_a_manifest_cannot_name_files_outside_of_its_folder(tmp_path: Path) -> N
 def test_fault_63_a_newer_format_says_which_versions_meet(tmp_path: Path) -> None:
     folder = whole(tmp_path)
     (folder / "MANIFEST.json").write_text('{"format": 7, "isthmus": "3.1", "files": {}, "new": 1}')
-    told = rf"made by a newer isthmus \(3.1\), in format 7; this one, {__version__}, reads up to 1"
+    told = rf"written by a newer version of isthmus \(3.1\), in format 7; version {__version__} reads up to 1"
     with pytest.raises(ModelFileError, match=told) as caught:
         files.verify_folder(folder)
     assert "newer" in str(caught.value.fix)
@@ -286,7 +284,7 @@ def test_a_file_that_the_manifest_does_not_state_is_not_trusted(tmp_path: Path, 
     manifest = json.loads((folder / files.MANIFEST).read_text())
     manifest["files"].pop(name, None)
     (folder / files.MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(ModelFileError, match=f"does not state '{name}'"):
+    with pytest.raises(ModelFileError, match=f"does not list '{name}'"):
         files.verify_folder(folder)
 
 
@@ -305,4 +303,4 @@ def test_fault_53_what_may_not_be_read_is_not_called_lost(
     monkeypatch.setattr(os, "open", refused)
     with pytest.raises(ModelFileError, match=rf"{name} cannot be read: Permission denied") as caught:
         files.verify_folder(folder)
-    assert caught.value.fix == "give yourself the right to read it"
+    assert caught.value.fix == "give yourself permission to read it"

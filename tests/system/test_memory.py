@@ -93,6 +93,6 @@ def test_sizes_that_people_write(text: str, n: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "much", "-1GB", "0", "1e9", "99999999TB", "1 G B"])
 def test_what_is_no_size_of_memory(text: str) -> None:
-    with pytest.raises(UsageError, match="is not a size of memory") as caught:
+    with pytest.raises(UsageError, match="is not an amount of memory") as caught:
         memory.parse_bytes(text)
     assert "--memory 800MB" in str(caught.value.fix)

@@ -40,13 +40,13 @@ def test_an_input_is_not_written_over_by_whatever_name(out: str, given: str, pho
     os.link(photos / "a.png", photos.parent / "hard.png")
     with pytest.raises(UsageError, match="is the input itself, which would be overwritten") as caught:
         refuse_inputs(out, given)
-    assert (caught.value.exit_code, caught.value.fix) == (2, "name another place with -o")
+    assert (caught.value.exit_code, caught.value.fix) == (2, "name another path with -o")
 
 
 @pytest.mark.parametrize("out", ["photos/cleaned", "photos/cats/x.png", "photos/codes.csv", "link/new"])
 def test_results_do_not_land_among_the_inputs(out: str, photos: Path) -> None:
     (photos.parent / "link").symlink_to(photos)
-    with pytest.raises(UsageError, match=r"lies in photos, which is the input; results would stand among"):
+    with pytest.raises(UsageError, match=r"is inside the input photos; the results would be mixed"):
         refuse_inputs(out, "photos")
 
 
@@ -66,7 +66,7 @@ def test_everything_else_is_allowed(out: str, given: str, photos: Path) -> None:
 
 
 def test_the_data_a_run_was_trained_on_stays(photos: Path) -> None:
-    with pytest.raises(UsageError, match=r"photos/a\.png is what the run was trained on"):
+    with pytest.raises(UsageError, match=r"photos/a\.png is the training data of the run"):
         refuse_inputs("photos/a.png", "mnist", kept=["photos/a.png"])
     refuse_inputs("photos/b.png", "mnist", kept=["photos"])
     assert (photos / "a.png").read_bytes() == b"a"
@@ -138,7 +138,7 @@ def test_a_name_that_nobody_asked_for_takes_nothing_away(tmp_path: Path) -> None
     (tmp_path / "a.png").write_text("theirs")
     refuse_existing(tmp_path / "a.png", tmp_path / "a.png")
     refuse_existing(tmp_path / "b.png", tmp_path / "b.jpg")
-    with pytest.raises(UsageError, match=r"a\.jpg has to be written as a\.png, which is there already"):
+    with pytest.raises(UsageError, match=r"a\.jpg has to be written as a\.png, which already exists"):
         refuse_existing(tmp_path / "a.png", tmp_path / "a.jpg")
 
 

@@ -113,7 +113,7 @@ def test_fault_98_a_locked_folder_that_is_gone_is_not_made_anew(
         write(run / "new" / "a")
         lose(run)
         before = sorted(run.parent.rglob("*"))
-        with pytest.raises(FolderGoneError, match=re.escape(f"{run} is not there any more")) as caught:
+        with pytest.raises(FolderGoneError, match=re.escape(f"{run} no longer exists")) as caught:
             write(run / "new" / "b")
         assert caught.value.exit_code == 5
         assert sorted(run.parent.rglob("*")) == before

@@ -64,7 +64,7 @@ def test_a_pause_ends_when_it_is_withdrawn_or_stopped(tmp_path: Path) -> None:
     assert len(said) == 1
     threading.Timer(0.2, withdraw, [tmp_path]).start()
     found.wait(stop=False)
-    assert (found.pending, said[-1]) == (None, "going on")
+    assert (found.pending, said[-1]) == (None, "continuing")
 
 
 def test_without_a_folder_nothing_is_asked() -> None:

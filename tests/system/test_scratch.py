@@ -31,7 +31,7 @@ def test_fault_150_a_temporary_folder_without_room(monkeypatch: pytest.MonkeyPat
         with pytest.raises(ResourceError, match=r"x needs 4\.0 EB|x needs 4,.* TB, and 800 bytes of memory") as caught:
             scratch.room((1 << 60,), "float32", "x")
         monkeypatch.setattr(scratch, "kind_of_disk", lambda folder: "tmpfs")
-        with pytest.raises(ResourceError, match=r"x needs 4\.0 kB, .* which is memory itself") as memory:
+        with pytest.raises(ResourceError, match=r"x needs 4\.0 kB, .* which is in memory") as memory:
             scratch.room((1000,), "float32", "x")
     for error in (caught.value, memory.value):
         assert (error.exit_code, error.code) == (5, "RESOURCE-SCRATCH")
@@ -43,7 +43,7 @@ def test_fault_150_a_disk_that_fills_up_is_told_before_a_page_is_written(monkeyp
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(scratch.os, "posix_fallocate", full, raising=False)
-    with at_most(1000), pytest.raises(ResourceError, match=r"where there is no room \(No space left on device\)"):
+    with at_most(1000), pytest.raises(ResourceError, match=r"which has not enough space \(No space left on device\)"):
         scratch.room((1000,), "float32", "x")
 
 

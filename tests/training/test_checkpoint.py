@@ -90,7 +90,7 @@ def test_fault_63_a_checkpoint_of_a_newer_version_is_not_taken_for_a_damaged_one
     checkpoints = saved(tmp_path, 2)
     manifest = tmp_path / "step-000000002" / "MANIFEST.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 9, "isthmus": "5.0"}))
-    with pytest.raises(ModelFileError, match=r"made by a newer isthmus \(5\.0\)"):
+    with pytest.raises(ModelFileError, match=r"written by a newer version of isthmus \(5\.0\)"):
         checkpoints.load()
     assert manifest.exists()
 

@@ -1,1 +1,1 @@
-"""What the operating system gives and takes: files, locks, signals, memory, threads; nothing here knows of models."""
+"""The interface to the operating system: files, locks, signals, memory, threads; nothing here depends on models."""

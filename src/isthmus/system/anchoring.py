@@ -1,10 +1,10 @@
-"""A folder of a run held open while it is written into: a link put in its place meanwhile leads nowhere.
+"""Holds a folder of a run open while it is written to, so that a link that replaces it meanwhile has no effect.
 
-`places.guard` looks for links before a write; whoever may write into the run could put one in the place of
-`checkpoint/` between that look and the write. So each folder from the run down to the one that is written into is
-opened relative to the one above it, and never through a link (`openat` with `O_NOFOLLOW`), and the write goes through
-what was opened. Linux shows an opened folder as `/proc/self/fd/N`, so that libraries that take names write there too.
-Elsewhere, and where `/proc` is not mounted, writes go by name.
+`places.guard` checks for links before a write, but somebody who can write to the run could replace `checkpoint/` by a
+link between the check and the write. So each folder, from the run down to the one that is written to, is opened
+relative to its parent and never through a link (`openat` with `O_NOFOLLOW`), and the write uses the opened folder.
+Linux shows an opened folder as `/proc/self/fd/N`, so libraries that take names can also write there. On other systems,
+and where `/proc` is not mounted, writes use the name.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Of Linux: only a place in the tree, for which nobody needs the right to list the folder.
+# On Linux, O_PATH needs no permission to list the folder.
 FLAGS = getattr(os, "O_PATH", 0) | getattr(os, "O_DIRECTORY", 0)
 
 
 @contextmanager
 def anchored(folder: Path, run: Path | None) -> Iterator[Path]:
-    """A name for `folder`, which lies in the run folder `run`, that means the same folder until the end.
+    """Yields a name for `folder`, in the run folder `run`, that refers to the same folder until the end of the block.
 
-    `run` itself may be reached through links: they are the user's own. Without `run` it is `folder` as it is.
+    The path to `run` may contain links, because they are the user's own. Without `run`, yields `folder` itself.
 
-    Raises: OSError where a link, or what is no folder, stands on the way from `run`.
+    Raises: OSError if the path from `run` contains a link, or something that is not a folder.
     """
     if run is None or not hasattr(os, "O_PATH") or not folder.is_relative_to(run):
         yield folder

@@ -1,7 +1,7 @@
-"""`RUN/MANIFEST.json`: SHA-256 of record, settings, metrics and history, so that a changed digit in them is seen.
+"""`RUN/MANIFEST.json`: SHA-256 of record, settings, metrics and history, so that any change in them is detected.
 
-The manifest is renewed before the file that it speaks of, and keeps the sum of the content before. So a process that is
-killed between the two leaves a file that the manifest knows, the old one, and one that is killed after them the new.
+The manifest is updated before the file, and keeps the checksum of the previous content. So if a process is killed
+between the two, the manifest still matches the old file, and afterwards it matches the new one.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from isthmus.errors import ModelFileError
 from isthmus.system import files, regular
 from isthmus.version import __version__
 
-OF = "run"  # what the manifest is of; the manifests of models and checkpoints do not say
-ENTRY = ("bytes", "sha256", "before")  # what it says of each file
-# What comes of something else in its place.
+OF = "run"  # the kind of the manifest, which those of models and checkpoints do not have
+ENTRY = ("bytes", "sha256", "before")  # the values for each file
+# The errors if something else is in its place.
 WRONG = (regular.NotAFile, ValueError, KeyError, TypeError, AttributeError, OverflowError)
-REREAD_MOST = 20  # times that a file is read again because it is being written just now
+REREAD_MOST = 20  # how often a file is read again because it is being written
 
 Stated = dict[str, dict[str, Any]]
 
 
 def write_text(path: Path, text: str, *, begin: bool = True) -> Path:
-    """Writes a file of a run folder atomically, and its sum into the manifest beside it.
+    """Writes a file of a run folder atomically, and its checksum into the manifest next to it.
 
-    `begin`: whether a folder without a manifest gets one; otherwise the file alone is written there.
+    `begin`: whether a folder without a manifest gets one; otherwise only the file is written there.
 
-    Raises: ResourceError; ModelFileError, before anything is written, for a manifest that is not ours: with `begin`.
+    Raises: ResourceError; with `begin`, ModelFileError before anything is written, for an invalid manifest.
     """
     content = text.encode("utf-8")
     try:
@@ -48,28 +48,28 @@ def write_text(path: Path, text: str, *, begin: bool = True) -> Path:
 
 
 def write_json(path: Path, value: Any) -> Path:
-    """As `write_text`, a value in the form that `files.write_json` gives it."""
+    """Like `write_text`, for a value as JSON, in the form of `files.write_json`."""
     return write_text(path, files.json_text(value))
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file of a run folder, which is the one that isthmus wrote where a manifest says so.
+    """The content of a file of a run folder, checked against the manifest if there is one.
 
-    Raises: ModelFileError for what cannot be read, is no file, or was changed since.
+    Raises: ModelFileError if it cannot be read, is not a file, or was changed after isthmus wrote it.
     """
     content, as_written = look(path)
     if as_written is False:
         manifest = path.parent / files.MANIFEST
-        message = f"{path} was changed after isthmus wrote it: it is not the content that {manifest.name} states."
-        fix = f"use another copy of it, or remove {manifest} to take the file as it is"
+        message = f"{path} was changed after isthmus wrote it: its checksum differs from the one in {manifest.name}."
+        fix = f"use another copy of it, or remove {manifest} to use the file as it is"
         raise ModelFileError("RUN-FILE", message, fix=fix)
     return content
 
 
 def look(path: Path) -> tuple[bytes, bool | None]:
-    """The content, and whether it is the one that was written; None where no manifest states it.
+    """The content, and whether it is what isthmus wrote; None if no manifest lists the file.
 
-    Raises: ModelFileError for what cannot be read or is no file, the manifest too.
+    Raises: ModelFileError if the file or the manifest cannot be read or is not a file.
     """
     seen: Stated | None = None
     for _ in range(REREAD_MOST):
@@ -83,16 +83,16 @@ def look(path: Path) -> tuple[bytes, bool | None]:
             return content, None
         if _sum(content) in (entry["sha256"], entry["before"]):
             return content, True
-        if known == seen:  # nobody wrote in between, so it is no half of a change
+        if known == seen:  # nobody wrote in between, so this is not the middle of a change
             break
         seen = known
     return content, False
 
 
 def stated(folder: Path) -> Stated | None:
-    """What the manifest of a run folder says of each file; None where there is none, as in runs of older versions.
+    """The entries of the manifest of a run folder; None if there is none, as in runs of older versions.
 
-    Raises: ModelFileError for one that cannot be read, is damaged, or of something else than a run.
+    Raises: ModelFileError for a manifest that cannot be read, is damaged, or does not belong to a run.
     """
     try:
         return _entries(folder)
@@ -101,34 +101,34 @@ def stated(folder: Path) -> Stated | None:
 
 
 def unreadable(path: Path, error: Exception) -> ModelFileError:
-    """The error for a file of a run folder that cannot be read or does not hold what it should."""
-    fix = "put the file itself in its place, from another copy of the run"
+    """The error for a file of a run folder that cannot be read or has invalid content."""
+    fix = "replace it by the file from another copy of the run"
     if isinstance(error, PermissionError):
-        fix = "give yourself the right to read it"
+        fix = "give yourself permission to read it"
     return ModelFileError("RUN-FILE", f"{path} cannot be read: {regular.reason(error)}.", fix=fix)
 
 
 def _entries(folder: Path) -> Stated | None:
-    """As `stated`. Raises: OSError where it cannot be read; WRONG for what is not the manifest of a run;
-    ModelFileError for that of a later isthmus."""
+    """Like `stated`. Raises: OSError if it cannot be read; WRONG if it is not the manifest of a run; ModelFileError if
+    a newer version of isthmus wrote it."""
     try:
         manifest = regular.read_json(folder / files.MANIFEST)
     except FileNotFoundError:
         return None
     files.refuse_newer(folder / files.MANIFEST, int(manifest.get("format", 0)), manifest)
     if manifest["of"] != OF:
-        raise ValueError("it is not of a run")
+        raise ValueError("it is not the manifest of a run")
     return {str(name): {k: about[k] for k in ENTRY} for name, about in manifest["files"].items()}
 
 
 def _no_manifest(folder: Path, error: Exception) -> ModelFileError:
     told = f"{error} is missing" if isinstance(error, KeyError) else regular.reason(error)
-    fix = "use another copy of it, or remove it: the run is then read without its checksums"
+    fix = "use another copy of it, or remove it: the run is then read without checksums"
     return ModelFileError("RUN-FILE", f"{folder / files.MANIFEST} cannot be read: {told}.", fix=fix)
 
 
 def _before(path: Path, entry: dict[str, Any] | None) -> str | None:
-    """The sum of what lies there now; of a file that was changed since, the one that it should have."""
+    """The checksum of the current content; for a file that was changed meanwhile, the one that it should have."""
     try:
         now = _sum(regular.read_bytes(path))
     except OSError:

@@ -1,4 +1,4 @@
-"""Python's numbers as tensors on a device, brought there once: a copy in every step would wait for the device."""
+"""Constants as tensors on a device, copied only once, because a copy in every step would wait for the device."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-KEPT = 256  # tensors: a model asks for ten or so, a process has a few models
+KEPT = 256  # tensors: a model needs about ten, and a process has a few models
 
 
 def constant(values: Sequence[float] | Sequence[Sequence[float]], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """`values` as a tensor that all share, so that nobody may change it."""
-    if torch.compiler.is_compiling():  # an exported graph has tensors of its own, which stand for others
+    """`values` as a shared tensor, which must not be changed."""
+    if torch.compiler.is_compiling():  # an exported graph needs its own tensors
         return torch.tensor(values, dtype=dtype, device=device)
     return _kept(tuple(tuple(v) if isinstance(v, Sequence) else v for v in values), dtype, device)
 

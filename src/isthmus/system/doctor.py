@@ -1,4 +1,4 @@
-"""What this machine has, for a person whose run is slow or fails."""
+"""Facts about this machine, for users whose run is slow or fails."""
 
 from __future__ import annotations
 

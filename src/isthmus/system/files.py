@@ -1,6 +1,6 @@
-"""Writing that never loses what was there: temporary file, flush, rename; and folders with a manifest.
+"""Atomic writes that never lose existing files: temporary file, flush, rename; and folders with a manifest.
 
-A manifest lists size and SHA-256 of every file, so that a flipped bit or a swapped file is found before it is used.
+A manifest lists size and SHA-256 of every file, so that a damaged or exchanged file is detected before it is used.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from isthmus.version import __version__
 from isthmus.wording import shortened
 
 T = TypeVar("T")
-FORMAT = 1  # of run folders and model folders; raised when an older isthmus could not read what we write
+FORMAT = 1  # format of run and model folders; increased when older versions of isthmus cannot read it
 MANIFEST = "MANIFEST.json"
-STATED = (".json", ".safetensors")  # kinds of files that are read from such a folder, so the manifest must state them
-REPLACED_MOST = 10  # times that a folder is read again because it was replaced; a run replaces its model once
+STATED = (".json", ".safetensors")  # suffixes of files that are read from such a folder, so they must be listed
+REPLACED_MOST = 10  # how often a folder is read again because it was replaced; a run replaces its model once
 SCARCE = {errno.EMFILE, errno.ENFILE}
-FULL = {errno.ENOSPC, errno.EDQUOT, None}  # numpy tells of a write that was cut short without a number
+FULL = {errno.ENOSPC, errno.EDQUOT, None}  # numpy reports a truncated write without an error number
 
 
 def write_atomic(path: Path, write: Callable[[Path], Any], *, within: Path | None = None) -> Path:
-    """Calls `write(temporary path beside path)`, flushes to disk and renames: the old file or the new, never neither.
+    """Calls `write(temporary path next to path)`, flushes to disk and renames: either the old or the new file exists.
 
-    The temporary file keeps the suffix, as writers choose their format by it. `within` is the run folder that `path`
-    belongs to: it is not made again where it is gone (`places.guard`).
+    The temporary file has the same suffix, because writers choose the format by it. `within` is the run folder of
+    `path`, which is not created again if it is gone (`places.guard`).
 
-    Raises: ResourceError that names the path, for a full disk or a missing permission; as `places.guard`.
+    Raises: ResourceError that names the path, for a full disk or a missing permission; errors of `places.guard`.
     """
 
     def work() -> None:
@@ -70,22 +70,22 @@ def _replace(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def write_text(path: Path, text: str, *, within: Path | None = None) -> Path:
-    """Text as UTF-8, atomically."""
+    """Writes text as UTF-8, atomically."""
     return write_atomic(path, lambda part: part.write_text(text, encoding="utf-8"), within=within)
 
 
 def write_json(path: Path, value: Any, *, within: Path | None = None) -> Path:
-    """JSON, atomically. What is undefined or infinite becomes null, since JSON has no words for it."""
+    """Writes JSON, atomically. NaN and infinity become null, because JSON does not have them."""
     return write_text(path, json_text(value), within=within)
 
 
 def json_text(value: Any) -> str:
-    """What `write_json` writes."""
+    """The text that `write_json` writes."""
     return json.dumps(finite_or_null(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def finite_or_null(value: Any) -> Any:
-    """The value with NaN and infinities as None, all the way down."""
+    """The value with None for NaN and infinity, at any depth."""
     if isinstance(value, dict):
         return {str(k): finite_or_null(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -94,10 +94,10 @@ def finite_or_null(value: Any) -> Any:
 
 
 def write_folder(folder: Path, files: Mapping[str, Callable[[Path], Any]], *, within: Path | None = None) -> Path:
-    """Writes all files and their manifest into a new folder, then swaps it in by rename.
+    """Writes all files and their manifest into a new folder, which then replaces the old one by a rename.
 
-    What stood there before is kept until the new folder is complete. `within` and errors as for `write_atomic`;
-    ModelFileError too where what stands there is no folder, or one of a later isthmus.
+    The old folder is kept until the new one is complete. `within` and errors as for `write_atomic`; also ModelFileError
+    if the old one is not a folder, or was made by a newer version of isthmus.
     """
 
     def work() -> None:
@@ -135,7 +135,7 @@ def _fill(part: Path, files: Mapping[str, Callable[[Path], Any]]) -> None:
 
 @contextmanager
 def _explained(path: Path, within: Path | None) -> Iterator[None]:
-    """An error of the operating system in words: the run folder is gone, or `path` cannot be written."""
+    """Turns errors of the operating system into ours: the run folder is gone, or `path` cannot be written."""
     try:
         yield
     except OSError as error:
@@ -144,7 +144,7 @@ def _explained(path: Path, within: Path | None) -> Iterator[None]:
 
 
 def _make_way(path: Path, within: Path | None) -> Path | None:
-    """Makes the folders above `path`, but never the run folder that it belongs to, which it returns."""
+    """Creates the parent folders of `path`, but never its run folder, which is returned."""
     run = guard(path, within)
     if run is None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,13 +154,13 @@ def _make_way(path: Path, within: Path | None) -> Path | None:
 
 
 def verify_folder(folder: Path, kind: str = "model or checkpoint", fix: str | None = None) -> dict[str, Any]:
-    """The manifest of a folder, once every file in it has the size and SHA-256 that it states.
+    """Checks the size and SHA-256 of every file in a folder, and returns its manifest.
 
-    `kind` and `fix` are words of the error: what the folder should be, and what to do.
+    `kind` and `fix` are parts of the error: what the folder should be, and what to do.
 
-    Raises: ModelFileError naming the first file that is missing, cut, changed or not stated; or a newer format.
+    Raises: ModelFileError for the first file that is missing, truncated, changed or not listed; or for a newer format.
     """
-    what = f"{folder} is not a whole {kind}"
+    what = f"{folder} is not a complete {kind}"
     fix = fix or "use another copy of it, or train again with `isthmus train --config RUN/config.toml`"
     try:
         manifest = regular.read_json(folder / MANIFEST)
@@ -175,7 +175,7 @@ def verify_folder(folder: Path, kind: str = "model or checkpoint", fix: str | No
         raise ModelFileError("MODEL-MANIFEST", f"{what}: {MANIFEST} cannot be read.", fix=fix) from None
     for path in folder.iterdir():
         if path.suffix in STATED and path.name not in (*files, MANIFEST):
-            raise ModelFileError("MODEL-FILE", f"{what}: {MANIFEST} does not state {path.name!r}.", fix=fix)
+            raise ModelFileError("MODEL-FILE", f"{what}: {MANIFEST} does not list {path.name!r}.", fix=fix)
     for name, stated in files.items():
         if Path(name).name != name or not os.path.lexists(folder / name):
             raise ModelFileError("MODEL-FILE", f"{what}: {name!r} is missing.", fix=fix)
@@ -185,27 +185,25 @@ def verify_folder(folder: Path, kind: str = "model or checkpoint", fix: str | No
             message = f"{folder / name} cannot be read: {regular.reason(error)}."
             raise ModelFileError("MODEL-FILE", message, fix=_rights(error) or fix) from None
         if found != stated:
-            message = (
-                f"{folder / name} is damaged: {found['bytes']:,} bytes, and not the content that {MANIFEST} states."
-            )
+            message = f"{folder / name} is damaged: its {found['bytes']:,} bytes do not match {MANIFEST}."
             raise ModelFileError("MODEL-FILE", message, fix=fix)
     return manifest
 
 
 def _rights(error: OSError) -> str | None:
-    """The fix where a file is whole as far as anybody knows, and only not ours to read."""
-    return "give yourself the right to read it" if isinstance(error, PermissionError) else None
+    """The fix for a file that may be intact, but that we are not permitted to read."""
+    return "give yourself permission to read it" if isinstance(error, PermissionError) else None
 
 
 def _found(path: Path, stated: Any) -> dict[str, Any]:
-    """Size and sum; of a file of another size than stated, which may be any, the size alone."""
+    """Size and checksum; if the size differs from the manifest, only the size, because the file may be huge."""
     n_bytes = path.lstat().st_size
     differs = not isinstance(stated, dict) or stated.get("bytes") != n_bytes
     return {"bytes": n_bytes} if differs and regular.is_file(path) else fingerprint(path)
 
 
 def stated(folder: Path, name: str) -> str | None:
-    """The SHA-256 that the manifest of a folder states for a file of it; None where it states none."""
+    """The SHA-256 of a file in the manifest of its folder; None if there is none."""
     try:
         manifest = regular.read_json(standing(folder) / MANIFEST)
         return manifest["files"][name]["sha256"]
@@ -214,7 +212,7 @@ def stated(folder: Path, name: str) -> str | None:
 
 
 def steadily(folder: Path, read: Callable[[Path], T]) -> T:
-    """`read(folder)`, once more where the folder was moved or replaced meanwhile: it may have seen some of both."""
+    """Calls `read(folder)`, again if the folder was moved or replaced meanwhile, so that old and new do not mix."""
     for _ in range(REPLACED_MOST):
         before = _seen(folder)
         try:
@@ -229,7 +227,7 @@ def steadily(folder: Path, read: Callable[[Path], T]) -> T:
 
 
 def _seen(folder: Path) -> tuple[Path, bytes | None]:
-    """Where the folder stands, and its manifest there: between two renames the old one stands beside its place."""
+    """The current path of the folder, and its manifest: between two renames, the old folder has another name."""
     place = standing(folder)
     try:
         return place, regular.read_bytes(place / MANIFEST)
@@ -238,30 +236,31 @@ def _seen(folder: Path) -> tuple[Path, bytes | None]:
 
 
 def refuse_newer(path: Path, version: int, manifest: Any) -> None:
-    """Raises: ModelFileError if `version` is of a format that only a later isthmus knows; `manifest["isthmus"]`, where
-    there is such a thing, says which."""
+    """Raises: ModelFileError if only a newer version of isthmus knows the format `version`; `manifest["isthmus"]`, if
+    it exists, is the version that wrote it."""
     if version > FORMAT:
         stated = manifest.get("isthmus") if isinstance(manifest, Mapping) else None
-        made_by = f"a newer isthmus ({shortened(stated)})" if isinstance(stated, str) else "a newer isthmus"
-        message = f"{path} was made by {made_by}, in format {version}; this one, {__version__}, reads up to {FORMAT}."
-        raise ModelFileError("MODEL-VERSION", message, fix="install a newer isthmus")
+        newer = "a newer version of isthmus"
+        made_by = f"{newer} ({shortened(stated)})" if isinstance(stated, str) else newer
+        message = f"{path} was written by {made_by}, in format {version}; version {__version__} reads up to {FORMAT}."
+        raise ModelFileError("MODEL-VERSION", message, fix="install a newer version of isthmus")
 
 
 def refuse_newer_folders(run: Path) -> None:
-    """As `refuse_newer`, for all that a training replaces in a run folder."""
-    for manifest in sorted(run.rglob(MANIFEST)):  # which follows no links
+    """Like `refuse_newer`, for everything that a training replaces in a run folder."""
+    for manifest in sorted(run.rglob(MANIFEST)):  # rglob does not follow links
         refuse_newer_folder(manifest.parent)
 
 
 def refuse_newer_folder(folder: Path) -> None:
-    """As `refuse_newer`, for who writes a folder: none is replaced that a later isthmus made."""
-    with suppress(OSError, ValueError, KeyError, TypeError, OverflowError):  # nothing there, or nothing that says so
+    """Like `refuse_newer`, before a folder is replaced."""
+    with suppress(OSError, ValueError, KeyError, TypeError, OverflowError):  # no folder, or no valid manifest
         manifest = dict(regular.read_json(folder / MANIFEST))
         refuse_newer(folder, int(manifest["format"]), manifest)
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file. Raises: OSError, also for what is no file."""
+    """Size and SHA-256 of a file. Raises: OSError, also if it is not a file."""
     with regular.opened(path) as file:
         return {"bytes": os.fstat(file.fileno()).st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
@@ -270,13 +269,13 @@ def resource_error(path: Path, error: OSError) -> ResourceError:
     """The error of the operating system, with the path and a fix."""
     reason = error.strerror or str(error)
     if error.errno in FULL:
-        fix = f"make room{_room(path)}, or write elsewhere"
+        fix = f"free disk space{_room(path)}, or write elsewhere"
     elif error.errno in SCARCE:
         fix = "close other programs, or allow more open files with `ulimit -n`"
     elif error.errno == errno.ENAMETOOLONG:
         fix = "choose a shorter name"
     else:
-        fix = "give yourself the right to write there, or choose another place"
+        fix = "give yourself permission to write there, or choose another folder"
     return ResourceError("RESOURCE-DISK", f"{shortened(path)} cannot be written: {reason}.", fix=fix)
 
 

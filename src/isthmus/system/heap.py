@@ -1,4 +1,4 @@
-"""Large pieces of memory that the C library keeps for the next ones, instead of giving them back at once."""
+"""Makes the C library keep large blocks of memory for reuse, instead of returning them to the system at once."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # as glibc's malloc.h numbers them
-KEPT = 1 << 30  # bytes; a layer's activations of a tile are 100 MB
-# What glibc arrives at by itself once large pieces were freed (mallopt(3), M_MMAP_THRESHOLD).
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # the numbers in glibc's malloc.h
+KEPT = 1 << 30  # bytes; a layer's activations for a tile are 100 MB
+# glibc's own values after large blocks were freed (mallopt(3), M_MMAP_THRESHOLD).
 USUAL_MMAP, USUAL_TRIM = 32 * 2**20, 64 * 2**20
 
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
-    """Within it freed memory stays with the process; at its end the system gets it back.
+    """Inside the block, freed memory stays with the process; afterwards it is returned to the system.
 
-    glibc gives pieces above 32 MB back as soon as they are freed, and the system fills each new one with zeros, page
-    by page: 28 of 77 seconds of a U-Net, 12 megapixels in tiles of 768. Other C libraries are left as they are.
-    For work that asks for the same sizes again and again; anything else leaves holes, which are given back at the end.
+    glibc returns blocks above 32 MB as soon as they are freed, and the system fills each new block with zeros, page by
+    page: 28 of 77 seconds for a U-Net on 12 megapixels in tiles of 768. Other C libraries are not changed. Use it for
+    work that allocates the same sizes repeatedly; other work fragments memory until the end of the block.
     """
     mallopt, trim = _glibc("mallopt"), _glibc("malloc_trim")
-    if mallopt is None or trim is None or not mallopt(M_MMAP_THRESHOLD, KEPT):  # an older glibc takes 32 MB at most
+    if mallopt is None or trim is None or not mallopt(M_MMAP_THRESHOLD, KEPT):  # old versions allow 32 MB
         yield
         return
     mallopt(M_TRIM_THRESHOLD, KEPT)

@@ -1,4 +1,4 @@
-"""One process at a time in a run folder, by a lock that the operating system holds and that dies with the process."""
+"""Allows one process at a time in a run folder, with a lock of the operating system that ends with the process."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from isthmus.system.files import resource_error
 from isthmus.system.places import LOCK as NAME
 from isthmus.system.places import hold, refuse_link, release
 
-TRIES, PAUSE = 5, 0.02  # seconds between; who looks at an older lock has it for microseconds, a run for longer
-PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link is followed, and no pipe waited for
+TRIES, PAUSE = 5, 0.02  # tries, and seconds between them: checking an older lock takes microseconds, a run longer
+PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # do not follow links or wait for pipes
 MOST = 1_000  # bytes of a lock file that are read
 
 
 class FolderLock:
-    """`with FolderLock(run):` — nobody else trains into `run` meanwhile.
+    """`with FolderLock(run):` no other process can train into `run` inside the block.
 
-    The file says who holds it (pid, host, since), for people; the lock itself is the kernel's, so a killed process
-    leaves nothing to clean up. Inside, `files` does not make `run` again where it is deleted or moved.
+    The file says who holds the lock (pid, host, since), for users; the lock itself belongs to the kernel, so a killed
+    process leaves nothing to clean up. Inside the block, `files` does not create `run` again if it is deleted or moved.
 
-    Raises: FolderInUseError naming the other process; ModelFileError where a link stands in the file's place.
+    Raises: FolderInUseError naming the other process; ModelFileError if the file is a link.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,10 +49,10 @@ class FolderLock:
             raise FolderInUseError(
                 "FOLDER-IN-USE",
                 f"{self.folder} is in use by another run{_named(holder)}.",
-                fix="wait for it, stop it, or train into another folder with --out",
+                fix="wait for it, stop it, or name another folder with --out",
             ) from None
-        except OSError as error:  # some network disks have no locks; that is no reason not to train there
-            message = f"{self.folder} cannot be locked ({error.strerror}); see that no other run writes into it."
+        except OSError as error:  # some network disks do not support locks, but can still be used
+            message = f"{self.folder} cannot be locked ({error.strerror}); make sure that no other run writes to it."
             warnings.warn(message, stacklevel=2)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         _write(file, {"pid": os.getpid(), "host": socket.gethostname(), "since": now, "shown": _show(file)})
@@ -77,18 +77,18 @@ class FolderLock:
             release(self.folder)
             _write(self._file, None)
             with suppress(OSError):
-                os.close(self._file)  # which releases the lock
+                os.close(self._file)  # releases the lock
             self._file = None
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process works in the folder; what a killed one left behind in the file is no lock.
+    """Whether a process works in the folder. The file of a killed process does not count as a lock.
 
-    Looking takes no lock, so it is in nobody's way.
+    Checking takes no lock, so it does not disturb others.
     """
     try:
         file = os.open(folder / NAME, os.O_RDONLY | PLAIN)
-    except OSError:  # no such file, or not ours to open
+    except OSError:  # no such file, or no permission
         return False
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
@@ -102,7 +102,7 @@ def is_held(folder: Path) -> bool:
 
 
 def _is_taken(file: int) -> bool:
-    """Of a lock that cannot be seen without trying, as of an older isthmus."""
+    """Checks a lock that can only be seen by trying, such as one of an older version of isthmus."""
     try:
         _look(file)
     except (BlockingIOError, PermissionError):
@@ -111,7 +111,7 @@ def _is_taken(file: int) -> bool:
 
 
 def _take(file: int) -> None:
-    """Locks the file; only a refusal that lasts is one."""
+    """Locks the file, with several tries."""
     for _ in range(TRIES - 1):
         with suppress(BlockingIOError, PermissionError):
             return _lock(file)
@@ -120,7 +120,7 @@ def _take(file: int) -> None:
 
 
 def _write(file: int, holder: dict[str, Any] | None) -> None:
-    """Says who holds the lock; on a full disk nobody reads it, and the lock is one all the same."""
+    """Writes who holds the lock. On a full disk this fails, but the lock is still valid."""
     with suppress(OSError):
         os.ftruncate(file, 0)
         os.lseek(file, 0, os.SEEK_SET)
@@ -128,7 +128,7 @@ def _write(file: int, holder: dict[str, Any] | None) -> None:
 
 
 def _read(file: int) -> dict[str, Any]:
-    """Who holds the lock; nothing where the file does not say."""
+    """Who holds the lock; empty if the file does not say."""
     try:
         os.lseek(file, 0, os.SEEK_SET)
         return dict(json.loads(os.read(file, MOST)))
@@ -161,7 +161,7 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _look(file: int) -> None:
-        # Shared, so that two who look do not take each other for a run; it needs no leave to write either.
+        # Shared, so that two checks do not mistake each other for a run; it needs no write permission either.
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
@@ -169,7 +169,7 @@ if sys.platform == "linux" and struct.calcsize("P") == 8:
     WHOLE = struct.Struct("@hhqqi4x")  # struct flock of fcntl.h: type, whence, start, length (0: all), process
 
     def _show(file: int) -> bool:
-        """Sets a second lock, of the open file, which others can ask for without taking it; `_lock` decides."""
+        """Sets a second lock on the open file that others can query without taking it; `_lock` is the real one."""
         with suppress(OSError):
             fcntl.fcntl(file, fcntl.F_OFD_SETLK, WHOLE.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
             return True

@@ -1,4 +1,4 @@
-"""How much memory is free, asked before a large array is made, not after the machine has begun to swap."""
+"""Free memory, checked before a large array is allocated, not after the machine has begun to swap."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from isthmus.errors import ResourceError, UsageError
 
-SHARE = 0.8  # of the free memory one data set may take; training itself and the rest of the machine need some
-UNLIMITED = 1 << 60  # version 1 of control groups writes a number near 2^63 where there is no limit
+SHARE = 0.8  # share of the free memory for a data set; training and other programs need some as well
+UNLIMITED = 1 << 60  # version 1 of control groups gives a number near 2^63 if there is no limit
 UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 GROUPS, OWN_GROUPS, OWN_STATUS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"), Path("/proc/self/status")
 
@@ -22,15 +22,15 @@ _allowed: ContextVar[int | None] = ContextVar("allowed", default=None)
 
 
 def available_bytes() -> int | None:
-    """Bytes that may still be taken: the least of free memory, control groups, RLIMIT_DATA and RLIMIT_AS of this
-    process, and `at_most`; None where nothing of it can be told.
+    """Bytes that can still be allocated: the minimum of free memory, control groups, RLIMIT_DATA and RLIMIT_AS of this
+    process, and `at_most`; None if none of these is known.
     """
     found = [amount for amount in (_system(), _container(), _process(), _allowed.get()) if amount is not None]
     return min(found) if found else None
 
 
 def resident_bytes() -> int | None:
-    """Bytes of memory that this process holds; None where it cannot be told."""
+    """Bytes of memory that this process uses; None if unknown."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError, AttributeError):
@@ -38,14 +38,14 @@ def resident_bytes() -> int | None:
 
 
 def data_bytes() -> int | None:
-    """Bytes that a data set may take: the share `SHARE` of those available."""
+    """Bytes that a data set may use: the share `SHARE` of those available."""
     free = available_bytes()
     return None if free is None else int(SHARE * free)
 
 
 @contextmanager
 def at_most(n_bytes: int | None) -> Iterator[None]:
-    """Within it no more than `n_bytes` count as available; None changes nothing."""
+    """Inside the block, at most `n_bytes` count as available; None changes nothing."""
     bounds = [bound for bound in (_allowed.get(), n_bytes) if bound is not None]
     token = _allowed.set(min(bounds) if bounds else None)
     try:
@@ -55,7 +55,7 @@ def at_most(n_bytes: int | None) -> Iterator[None]:
 
 
 def parse_bytes(text: str) -> int:
-    """The bytes of a size such as `"1.5GB"`, `"800 MB"` or `"2GiB"`; a bare letter is the decimal unit.
+    """The bytes of a size such as `"1.5GB"`, `"800 MB"` or `"2GiB"`; a single letter means the decimal unit.
 
     >>> parse_bytes("1.5GB"), parse_bytes("2GiB")
     (1500000000, 2147483648)
@@ -65,15 +65,15 @@ def parse_bytes(text: str) -> int:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", text, re.IGNORECASE)
     size = float(found[1]) * (1024 if found[3] else 1000) ** UNITS[found[2].upper()] if found else 0.0
     if not 1 <= size < UNLIMITED:
-        message = f"--memory {text!r} is not a size of memory."
-        raise UsageError("USAGE-MEMORY", message, fix="write it as --memory 800MB or --memory 1.5GB")
+        message = f"--memory {text!r} is not an amount of memory."
+        raise UsageError("USAGE-MEMORY", message, fix="use a form such as --memory 800MB or --memory 1.5GB")
     return int(size)
 
 
 def refuse_too_large(n_bytes: int, what: str, *, fix: str) -> None:
-    """Checks that an array of `n_bytes` fits.
+    """Checks that an array of `n_bytes` fits into memory.
 
-    Raises: ResourceError with what it needs and what is free.
+    Raises: ResourceError with the memory needed and free.
     """
     free = available_bytes()
     if free is not None and n_bytes > SHARE * free:
@@ -83,14 +83,14 @@ def refuse_too_large(n_bytes: int, what: str, *, fix: str) -> None:
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory has run out: Python's, PyTorch's on a GPU, or that of its processor kernels."""
-    words = ("can't allocate memory", "not enough memory")  # of PyTorch on Linux and macOS, and on Windows
+    """Whether an error means that memory has run out: Python's, PyTorch's on a GPU, or that of its CPU kernels."""
+    words = ("can't allocate memory", "not enough memory")  # PyTorch on Linux and macOS, and on Windows
     named = type(error).__name__ == "OutOfMemoryError"  # without importing PyTorch
     return isinstance(error, MemoryError) or named or any(w in str(error) for w in words)
 
 
 def size_of(n_bytes: float) -> str:
-    """Bytes for people.
+    """A number of bytes as text.
 
     >>> size_of(9_912_422)
     '9.9 MB'
@@ -107,7 +107,7 @@ def _system() -> int | None:
         return _meminfo(Path("/proc/meminfo"))
     if sys.platform == "win32":
         return _windows()
-    try:  # macOS tells only the whole; half of it is a cautious guess at what can be freed
+    try:  # macOS gives only the total; half of it is a cautious estimate of what is free
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, ValueError, OSError):
         return None
@@ -122,13 +122,13 @@ def _meminfo(path: Path) -> int | None:
 
 
 def _container(root: Path = GROUPS, own: Path = OWN_GROUPS) -> int | None:
-    """What the control groups of this process and those above them still allow, of version 1 or 2."""
+    """The bytes that the control groups of this process and their parents still allow, version 1 or 2."""
     found = [left for folder in _groups(root, own) for left in (_left_v2(folder), _left_v1(folder)) if left is not None]
     return min(found) if found else None
 
 
 def _groups(root: Path, own: Path) -> list[Path]:
-    """The folders of the control groups that bound this process; a container sees its own as the root."""
+    """The folders of the control groups that limit this process; a container sees its own group as the root."""
     found = [root, root / "memory"]
     try:
         lines = own.read_text().splitlines()
@@ -145,7 +145,7 @@ def _groups(root: Path, own: Path) -> list[Path]:
 
 
 def _left_v2(folder: Path) -> int | None:
-    """Of a group of version 2; its file cache counts as free, since the kernel gives it back."""
+    """For a group of version 2; its file cache counts as free, because the kernel can reclaim it."""
     try:
         limit = (folder / "memory.max").read_text().strip()
         used = int((folder / "memory.current").read_text())
@@ -171,10 +171,10 @@ def _of_stat(folder: Path, name: str) -> int:
 
 
 def _process(status: Path = OWN_STATUS) -> int | None:
-    """What the limits of this process, as `prlimit --data` or `ulimit -v` set them, still allow; Linux only."""
+    """The bytes that the limits of this process, from `prlimit --data` or `ulimit -v`, still allow; Linux only."""
     if sys.platform != "linux":
         return None
-    import resource  # late: it is not there on Windows
+    import resource  # late: not available on Windows
 
     try:
         used = dict(line.split(":", 1) for line in status.read_text().splitlines())

@@ -1,4 +1,4 @@
-"""File names: in the order people expect, in messages, and as safe targets below a folder."""
+"""File names: natural sorting, text for storage, and safe paths below a folder."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import os
 import re
 from pathlib import Path, PurePosixPath
 
-LONGEST_NAME = 200  # bytes; file systems take 255, and a temporary name or a suffix needs some of them
+LONGEST_NAME = 200  # bytes; file systems allow 255, and temporary names and suffixes need some of them
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}  # on Windows
 FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]' if os.name == "nt" else r"\x00")
 
 
 def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
-    """A sort key under which `img2` comes before `img10`; equal keys fall back on the plain text.
+    """A sort key with which `img2` comes before `img10`; names with equal keys are sorted as text.
 
     >>> sorted(["img10", "Img2", "img1"], key=natural_key)
     ['img1', 'Img2', 'img10']
@@ -23,15 +23,15 @@ def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
 
 
 def text_of(path: Path) -> str:
-    """A relative path as text with `/` that can be stored anywhere; bytes that are no UTF-8 are written as %FF."""
+    """A relative path as text with `/` that can be stored anywhere; bytes that are not UTF-8 are written as %FF."""
     raw = os.fsencode(path.as_posix()).decode("utf-8", "surrogateescape")
     return "".join(f"%{ord(c) - 0xDC00:02X}" if "\udc80" <= c <= "\udcff" else c for c in raw)
 
 
 def safe_name(name: str) -> PurePosixPath:
-    r"""A sample's id as a relative path that stays below its folder and that the file system takes.
+    r"""A sample's id as a relative path that stays below its folder and is valid for the file system.
 
-    Sub-folders are kept; drive letters, roots, `..` and NUL are not.
+    Subfolders are kept; drive letters, roots, `..` and NUL are removed.
 
     >>> safe_name("../../etc/passwd"), safe_name("C:\\cats\\1.png")
     (PurePosixPath('etc/passwd'), PurePosixPath('cats/1.png'))
@@ -56,6 +56,6 @@ def _shortened(piece: str) -> str:
         return piece
     stem, suffix = os.path.splitext(piece)
     suffix = suffix if len(suffix) <= 8 else ""  # a longer one is not a file type
-    mark = hashlib.sha256(raw).hexdigest()[:8]  # keeps names apart that start alike
+    mark = hashlib.sha256(raw).hexdigest()[:8]  # distinguishes names with the same beginning
     head = stem.encode("utf-8", "surrogateescape")[: LONGEST_NAME - 20].decode("utf-8", "ignore")
     return f"{head}-{mark}{suffix}"

@@ -1,7 +1,7 @@
-"""Where results may be written: never over what they are made from, never over what somebody else put there.
+"""Protects files from being overwritten by results: the inputs, and files that isthmus did not write.
 
-A command calls `refuse_inputs` before it reads anything. One that writes a folder of files whose names it did not get
-from the user writes them in `with claimed(folder, paths):`.
+A command calls `refuse_inputs` before it reads anything. If it writes a folder of files whose names the user did not
+choose, it writes them inside `with claimed(folder, paths):`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ LISTING = ".isthmus.json"  # in a folder of results: the files that isthmus wrot
 
 
 def refuse_inputs(out: str | Path, *inputs: str | Path, kept: Iterable[str | Path] = ()) -> None:
-    """Checks that writing to `out`, a file or a folder, neither replaces an input nor adds to one.
+    """Checks that writing to `out`, a file or a folder, neither replaces an input nor adds files to one.
 
-    `inputs` are files, folders, names of data sets (which lie in no one's way), or any of them with a choice of rows
-    behind a colon. `kept` are paths that may have other things beside them but must stay, as a run's training data.
+    `inputs` are files, folders, names of data sets (which never conflict), or any of them with a selection of rows
+    after a colon. `kept` are paths that must not be replaced, such as a run's training data; files may be added.
 
     Raises: UsageError that names the input.
     """
@@ -35,42 +35,42 @@ def refuse_inputs(out: str | Path, *inputs: str | Path, kept: Iterable[str | Pat
         if _same(Path(out), path):
             raise _error(f"{out} is the input itself, which would be overwritten.")
         if path.is_dir() and Path(out).resolve().is_relative_to(path.resolve()):
-            raise _error(f"{out} lies in {given}, which is the input; results would stand among the samples.")
+            raise _error(f"{out} is inside the input {given}; the results would be mixed with the samples.")
     for given in kept:
         path = _path_of(given)
         if path is not None and _same(Path(out), path):
-            raise _error(f"{out} is what the run was trained on, which would be overwritten.")
+            raise _error(f"{out} is the training data of the run, which would be overwritten.")
 
 
 def refuse_existing(path: Path, asked: Path) -> None:
-    """Raises: UsageError if something stands at `path`, where it is not what the user asked for."""
+    """Raises: UsageError if `path` already exists, and is not the path that the user named."""
     if path != asked and os.path.lexists(path):
-        raise _error(f"{asked} has to be written as {path.name}, which is there already.")
+        raise _error(f"{asked} has to be written as {path.name}, which already exists.")
 
 
 @contextmanager
 def claimed(folder: Path, paths: Sequence[Path]) -> Iterator[None]:
-    """While it lasts `paths`, all in `folder`, are written; what isthmus wrote there before may be written again.
+    """The block writes `paths`, all in `folder`; files that isthmus wrote there before may be overwritten.
 
-    One that is not written after all is forgotten.
+    Paths that are not written are not recorded.
 
-    Raises: UsageError that lists the files that somebody else put there, before any is touched; ResourceError.
+    Raises: UsageError that lists existing files that isthmus did not write, before any is changed; ResourceError.
     """
     listed = _listed(folder)
     foreign = [path for path in paths if os.path.lexists(path) and not _ours(path, folder, listed)]
     if foreign:
         n = "a file" if len(foreign) == 1 else counted(len(foreign), "file")
         names = [str(path.relative_to(folder)) for path in foreign]
-        raise _error(f"{folder} holds {n} that would be overwritten.", names)
+        raise _error(f"{folder} contains {n} that would be overwritten.", names)
     names = [path.relative_to(folder).as_posix() for path in paths]
-    write_json(folder / LISTING, {"files": listed | dict.fromkeys(names)})  # null: being written, by us
+    write_json(folder / LISTING, {"files": listed | dict.fromkeys(names)})  # null: isthmus is writing it
     yield
     written = {name: _stamp(folder / name) for name in names if os.path.lexists(folder / name)}
     write_json(folder / LISTING, {"files": listed | written})
 
 
 def free_path(path: Path) -> Path:
-    """`path`, or with the first number under which nothing of somebody else's stands."""
+    """`path`, or `path` with the first number for which no foreign file exists."""
     number, free = 2, path
     while os.path.lexists(free) and not _ours(free, path.parent, _listed(path.parent)):
         free = path.with_stem(f"{path.stem}-{number}")
@@ -79,19 +79,19 @@ def free_path(path: Path) -> Path:
 
 
 def _path_of(given: str | Path) -> Path | None:
-    """The existing path that is meant, without a choice of rows such as `:0-9`; None for names of data sets."""
+    """The existing path, without a selection of rows such as `:0-9`; None for names of data sets."""
     text = str(given)
-    for end in (i for i in range(len(text), 0, -1) if text[i : i + 1] in {":", ""}):  # a class may hold a colon too
+    for end in (i for i in range(len(text), 0, -1) if text[i : i + 1] in {":", ""}):  # classes may contain colons
         if os.path.lexists(text[:end]):
             return Path(text[:end])
     return None
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Whether both name one file or folder, through links and whatever the case too."""
+    """Whether both refer to the same file or folder, also through links or with another case."""
     try:
         return one.samefile(other)
-    except OSError:  # one of them is not there
+    except OSError:  # one of them does not exist
         return one.resolve() == other.resolve()
 
 
@@ -114,7 +114,7 @@ def _stamp(path: Path) -> list[int]:
 
 
 def _error(message: str, problems: Sequence[str] = ()) -> UsageError:
-    return UsageError("USAGE-OVERWRITE", message, fix="name another place with -o", problems=problems)
+    return UsageError("USAGE-OVERWRITE", message, fix="name another path with -o", problems=problems)
 
 
 __all__ = ["LISTING", "claimed", "free_path", "refuse_existing", "refuse_inputs"]

@@ -1,4 +1,4 @@
-"""Errors of disks that pass by themselves: what failed is done again, for ten seconds at most."""
+"""Temporary errors of disks: failed work is repeated for at most ten seconds."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from typing import TypeVar
 from isthmus.errors import IsthmusError
 
 T = TypeVar("T")
-# A handle to a file that the server has replaced, an answer that came too late, a name that another client holds.
+# A handle of a file that the server has replaced, a late answer, a name in use by another client.
 PASSING = {errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EBUSY, errno.EINTR}
-# Windows: access denied, a sharing violation, a lock. A scanner or an indexer that looks at a new file holds it open.
+# Windows: access denied, a sharing violation, a lock. Virus scanners and indexers hold new files open.
 HELD_OPEN = {5, 32, 33}
-LIMIT = 10.0  # seconds: attributes are kept for 3 to 60 s by clients of NFS, but a new open asks the server again
-PAUSE = 0.05  # seconds before the first repetition, twice as long before each further one
+LIMIT = 10.0  # seconds: NFS clients cache attributes for 3 to 60 s, but opening a file asks the server again
+PAUSE = 0.05  # seconds before the first repetition, doubled each time
 
 
 def patiently(work: Callable[[], T]) -> T:
-    """What `work` gives, which can be done again from its beginning.
+    """The result of `work`, which must be repeatable from its beginning.
 
-    Raises: OSError, or an error in our words that came of one; of another kind at once, of these once ten seconds have
-    passed.
+    Raises: OSError, or an IsthmusError caused by one: temporary errors after ten seconds, all others at once.
     """
     end, pause = time.monotonic() + LIMIT, PAUSE
     while True:
@@ -36,7 +35,7 @@ def patiently(work: Callable[[], T]) -> T:
 
 
 def _passes(error: OSError | IsthmusError) -> bool:
-    if isinstance(error, IsthmusError):  # what it came of stands there also where it is not to be shown
+    if isinstance(error, IsthmusError):  # its cause is also in __context__ after `from None`
         came_of = error.__cause__ or error.__context__
         return isinstance(came_of, OSError | IsthmusError) and _passes(came_of)
     return error.errno in PASSING or getattr(error, "winerror", None) in HELD_OPEN

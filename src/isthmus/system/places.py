@@ -1,7 +1,7 @@
-"""Where a run may be written: its folder is still there, it is the same one, and no link stands on the way.
+"""Checks before a run is written: its folder still exists, it is the same one, and the path contains no link.
 
-A run folder may come from a stranger, who can put a link to anywhere in it; and it may be moved or deleted while a
-training writes into it. Every writer of `files.py` asks `guard` first.
+A run folder may come from a stranger, who can put a link to anywhere into it; and it may be moved or deleted while a
+training writes to it. All functions of `files.py` that write call `guard` first.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from isthmus.errors import FolderGoneError, ModelFileError
 from isthmus.system import regular
 
 LOCK, RECORD = ".lock", "run.json"
-FOLDERS = {"checkpoint", "latent", "model"}  # of a run; what else it holds are files with a suffix, and hidden ones
+FOLDERS = {"checkpoint", "latent", "model"}  # folders of a run; everything else is a file with a suffix, or hidden
 HELD: dict[Path, Held] = {}  # the folders that this process has locked
 
 
 class Held(NamedTuple):
-    """A locked folder: its absolute place, and device and number of its lock file, which no other folder has."""
+    """A locked folder: its absolute path, and device and inode of its lock file, which are unique."""
 
     place: Path
     file: tuple[int, int]
@@ -38,13 +38,13 @@ def release(folder: Path) -> None:
 
 
 def guard(path: Path, within: Path | None = None) -> Path | None:
-    """Checks that `path` may be written, and gives the run folder around it, which must not be made again.
+    """Checks that `path` may be written, and returns its run folder, which must not be created again.
 
-    That is `within`, or a folder that this process has locked; otherwise None, though a run folder that `path` lies in
-    is looked at for links.
+    This is `within`, or a folder that this process has locked; otherwise None, but a run folder around `path` is still
+    checked for links.
 
-    Raises: FolderGoneError where that folder is gone; ModelFileError for a link on the way from it to `path`, or for
-    what is no folder there.
+    Raises: FolderGoneError if that folder is gone; ModelFileError if the path from it to `path` contains a link, or
+    something that is not a folder.
     """
     run = within if within is not None else next((p for p in path.parents if p in HELD), None)
     if run is not None:
@@ -61,24 +61,24 @@ def guard(path: Path, within: Path | None = None) -> Path | None:
 
 
 def refuse_gone(folder: Path) -> None:
-    """Raises: FolderGoneError where the folder is not there, or is another one than this process has locked."""
+    """Raises: FolderGoneError if the folder is missing, or is not the one that this process has locked."""
     if is_gone(folder):
-        message = f"{folder} is not there any more: it was deleted or moved, and it is not made again."
-        raise FolderGoneError("RUN-GONE", message, fix="put it back, or leave run folders where they are while in use")
+        message = f"{folder} no longer exists: it was deleted or moved, and isthmus does not create it again."
+        raise FolderGoneError("RUN-GONE", message, fix="put it back, and do not move run folders while they are in use")
 
 
 def is_gone(folder: Path) -> bool:
-    """Whether the folder is not there, or is another one than this process has locked."""
+    """Whether the folder is missing, or is not the one that this process has locked."""
     held = HELD.get(folder)
     try:
         if not stat.S_ISDIR(folder.stat().st_mode):
             return True
         about = (folder / LOCK).lstat() if held else None
-    except FileNotFoundError:  # in a folder put in the place of ours all is missing, not the lock file alone
+    except FileNotFoundError:  # in a replacement of our folder, everything is missing, not only the lock file
         return not os.path.lexists(folder / RECORD)
     except NotADirectoryError:
         return True
-    except OSError:  # not ours to look at: then writing fails, and says why
+    except OSError:  # no permission: then writing fails, and says why
         return False
     return about is not None and held is not None and (about.st_dev, about.st_ino) != held.file
 
@@ -86,29 +86,29 @@ def is_gone(folder: Path) -> bool:
 def refuse_link(path: Path) -> None:
     """Raises: ModelFileError if `path` itself is a link."""
     if os.path.islink(path):
-        message = f"{path} is a link (to {os.readlink(path)}); in a run folder isthmus follows none."
-        fix = "put what it leads to in its place, or remove the link"
+        message = f"{path} is a link (to {os.readlink(path)}); isthmus does not follow links in a run folder."
+        fix = "replace the link by its target, or remove it"
         raise ModelFileError("RUN-LINK", message, fix=fix)
 
 
 def refuse_other_kinds(folder: Path) -> None:
-    """Raises: ModelFileError if something stands at `folder` that is no folder."""
+    """Raises: ModelFileError if `folder` exists but is not a folder."""
     try:
         mode = folder.lstat().st_mode
-    except OSError:  # nothing there, or not ours to look at
+    except OSError:  # missing, or no permission
         return
     if not stat.S_ISDIR(mode):
         message = f"{folder} is {regular.kind(mode)}, not a folder."
-        raise ModelFileError("RUN-FILE", message, fix="move it elsewhere; isthmus makes that folder itself")
+        raise ModelFileError("RUN-FILE", message, fix="move it elsewhere; isthmus creates that folder itself")
 
 
 def refuse_links(run: Path) -> None:
-    """Raises: ModelFileError for a link at a place of a run folder that a training writes, moves or deletes, and for
-    what is no folder where one is written."""
+    """Raises: ModelFileError for a link at any path of a run folder that a training writes, moves or deletes, and for
+    something else in the place of a folder."""
     for name in sorted(FOLDERS):
         refuse_link(run / name)
         refuse_other_kinds(run / name)
-    for folder, folders, names in os.walk(run):  # which follows no links
+    for folder, folders, names in os.walk(run):  # os.walk does not follow links
         if Path(folder) == run:
             folders[:], names[:] = _written(folders), _written(names)
         for name in sorted([*folders, *names]):
@@ -116,7 +116,7 @@ def refuse_links(run: Path) -> None:
 
 
 def nearest(folder: Path) -> list[Path]:
-    """The folders above a locked one, the nearest first, whether or not they are still there."""
+    """The parent folders of a locked folder, the nearest first, whether or not they still exist."""
     held = HELD.get(folder)
     return list((held.place if held else Path(os.path.abspath(folder))).parents)
 
@@ -126,6 +126,6 @@ def _written(names: list[str]) -> list[str]:
 
 
 def _run_around(path: Path) -> Path | None:
-    """The nearest run folder that `path` lies in; one that is reached through a link only where there is no other."""
+    """The nearest run folder around `path`; one that is a link only if there is no other."""
     found = [parent for parent in path.parents if os.path.lexists(parent / RECORD)]
     return next((parent for parent in found if not os.path.islink(parent)), found[0] if found else None)

@@ -1,4 +1,4 @@
-"""Worker processes that compute with one thread each, and end with the process that started them."""
+"""Worker processes with one thread each that end with the process that started them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
-# Libraries that would start a thread for each core in every worker; read when they are first imported.
+# Otherwise these libraries start a thread for each core in every worker; they read this when they are imported.
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
 @contextmanager
 def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of new processes, not copies of this one, whose threads a copy would lack. Left early, they are ended."""
+    """A pool of new processes, not forks, which would lack the threads of this one. An error ends them at once."""
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
@@ -32,7 +32,7 @@ def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _begin() -> None:
-    """In each worker: Ctrl-C is for the parent to hear, which then ends them."""
+    """In each worker: ignores Ctrl-C, which the parent handles by ending the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -41,7 +41,7 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)  # whatever it does: results nobody waits for
+        os._exit(1)  # at once, because nobody waits for its results
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

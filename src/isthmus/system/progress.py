@@ -1,4 +1,4 @@
-"""What takes long tells what it does and how far it is, to whoever listens; where nobody does, to nobody."""
+"""Long work reports what it does, and how far it is, to a listener if there is one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Listener(Protocol):
-    """Who shows what is done: `told` of a new piece of work, `counted` while it goes on, `hushed` before other text."""
+    """Shows progress: `told` when new work begins, `counted` while it runs, `hushed` before other text is printed."""
 
     def told(self, text: str) -> None: ...
 
@@ -25,7 +25,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 @contextmanager
 def told_to(listener: Listener) -> Iterator[None]:
-    """Inside, this one listens; at the end it is hushed."""
+    """Inside the block, `listener` gets all reports; at the end it is hushed."""
     token = _listener.set(listener)
     try:
         yield
@@ -35,19 +35,19 @@ def told_to(listener: Listener) -> Iterator[None]:
 
 
 def tell(text: str) -> None:
-    """What is done from now on, such as "drawing the pictures"."""
+    """Reports the work that begins now, such as "drawing the pictures"."""
     if (listener := _listener.get()) is not None:
         listener.told(text)
 
 
 def count(done: int, total: int) -> None:
-    """How much of it is done."""
+    """Reports how much of the work is done."""
     if (listener := _listener.get()) is not None:
         listener.counted(done, total)
 
 
 def hush() -> None:
-    """Something else is going to be written, or shows its own progress: nothing is being told any more."""
+    """Ends the current report, before other text is printed or other progress is shown."""
     if (listener := _listener.get()) is not None:
         listener.hushed()
 
@@ -55,6 +55,6 @@ def hush() -> None:
 def each(items: Iterable[T], total: int) -> Iterator[T]:
     """The items, counted as they are done."""
     for done, item in enumerate(items):
-        if total > 1:  # of a single piece there is nothing to count
+        if total > 1:  # a single item needs no counter
             count(done, total)
         yield item

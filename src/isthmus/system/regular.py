@@ -1,7 +1,7 @@
-"""Files of a folder that may come from a stranger: read where they are files, and no further than files go.
+"""Reads files of a folder that may come from a stranger: only regular files, with a size limit.
 
-A pipe would be waited for without end, `/dev/zero` has no end, and a link leads out of the folder: none is opened.
-Whoever reads a file of a run folder reads it here.
+Reading a pipe could wait forever, `/dev/zero` has no end, and a link leads out of the folder: none of these is opened.
+All code that reads a file of a run folder uses this module.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from isthmus.system.passing_errors import patiently
 
-MOST = 256 * 2**20  # bytes of a text that is read whole; the history of a million epochs is smaller
+MOST = 256 * 2**20  # bytes of a file that is read at once; the history of a million epochs is smaller
 KINDS = {
     stat.S_IFREG: "a file",
     stat.S_IFDIR: "a folder",
@@ -27,12 +27,12 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-# Nothing that is not a file is waited for or followed, should it take the place of one after it was looked at.
+# If something else replaces the file after the check, it is neither waited for nor followed.
 FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_NOCTTY", "O_BINARY"))
 
 
 class NotAFile(OSError):
-    """What stands there is no file, or too large for one: `strerror` says what it is."""
+    """It is not a regular file, or it is too large: `strerror` says what it is."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -41,7 +41,7 @@ class NotAFile(OSError):
 
 @contextmanager
 def opened(path: Path) -> Iterator[BufferedReader]:
-    """The file, to be read. Raises: OSError where it cannot be; NotAFile for a link, a pipe, a folder, a device."""
+    """Opens the file for reading. Raises: OSError if this fails; NotAFile for a link, a pipe, a folder, a device."""
     refuse_other_kinds(path)
     with os.fdopen(os.open(path, FLAGS), "rb") as file:
         _refuse(os.fstat(file.fileno()).st_mode)
@@ -49,12 +49,12 @@ def opened(path: Path) -> Iterator[BufferedReader]:
 
 
 def refuse_other_kinds(path: Path) -> None:
-    """For who hands the path to a library that opens it by name. Raises: as `opened`."""
+    """For code that passes the path to a library that opens it by name. Raises: as `opened`."""
     _refuse(path.lstat().st_mode)
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file stands there, and no link to one."""
+    """Whether it is a file, and not a link to a file."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -80,7 +80,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file. Raises: as `read_bytes`; ValueError for what is no JSON, or nested too deep."""
+    """The value in a JSON file. Raises: as `read_bytes`; ValueError for invalid JSON, or too deep nesting."""
     return parse_json(read_bytes(path))
 
 
@@ -90,15 +90,15 @@ def parse_json(content: bytes | str) -> Any:
     try:
         return json.loads(text, parse_constant=_no_number)
     except RecursionError:
-        raise ValueError("it is nested too deep") from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def reason(error: Exception) -> str:
-    """Why it could not be read, in words, without the path."""
+    """Why it could not be read, as text without the path."""
     return getattr(error, "strerror", None) or str(error)
 
 
@@ -108,7 +108,7 @@ def _refuse(mode: int) -> None:
 
 
 def kind(mode: int) -> str:
-    """What stands there, by its mode: "a pipe"."""
+    """The kind of file for a mode, such as "a pipe"."""
     return KINDS.get(stat.S_IFMT(mode), "something else")
 
 

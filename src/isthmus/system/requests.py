@@ -1,7 +1,7 @@
-"""What another process asks of a training: to finish now, or to pause. One word in a file of the run folder says it.
+"""Requests of another process to a training: to finish now, or to pause, as one word in a file of the run folder.
 
-A file reaches a training on every system and across machines that share a disk, where a signal reaches only a process
-of the same user on the same machine.
+A file works on every system and across machines that share a disk; a signal reaches only a process of the same user on
+the same machine.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from isthmus.system import files, regular
 
 REQUEST = "request.txt"
 FINISH, PAUSE = "finish", "pause"
-EVERY = 0.5  # seconds between two looks at the file: a person does not notice, and a look takes 10 microseconds
-WAIT = 0.1  # seconds between two looks while nothing else is to be done
+EVERY = 0.5  # seconds between two checks of the file: too short to notice, and a check takes 10 microseconds
+WAIT = 0.1  # seconds between two checks during a pause
 
 
 def ask(folder: Path, what: str) -> None:
-    """Asks the training in `folder` for FINISH or PAUSE. Raises: ResourceError where nothing can be written."""
+    """Asks the training in `folder` for FINISH or PAUSE. Raises: ResourceError if the request cannot be written."""
     files.write_text(folder / REQUEST, what + "\n")
 
 
 def asked(folder: Path) -> str | None:
-    """What is asked of the training in `folder`: FINISH, PAUSE or nothing. A file that cannot be read asks nothing."""
+    """The request to the training in `folder`: FINISH, PAUSE or None. A file that cannot be read counts as None."""
     try:
         word = regular.read_text(folder / REQUEST).strip()
     except (OSError, ValueError):
@@ -34,15 +34,15 @@ def asked(folder: Path) -> str | None:
 
 
 def withdraw(folder: Path) -> None:
-    """Asks for nothing any more."""
+    """Removes the request."""
     with suppress(OSError):
         (folder / REQUEST).unlink()
 
 
 class Requests:
-    """What a training was asked, as it knows by now; `look` asks again, at most twice a second.
+    """The current request to a training; `look` updates it, at most twice a second.
 
-    Without a folder nothing is ever asked. With `finish` it is asked to finish from the beginning.
+    Without a folder there is never a request. With `finish`, the request is to finish from the beginning.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class Requests:
 
     @property
     def finishes(self) -> bool:
-        """Whether the training should end now, and be judged."""
+        """Whether the training should end now and be judged."""
         return self.pending == FINISH
 
     def look(self) -> None:
-        """Reads the file, unless it was read just now."""
+        """Reads the file, unless it was read within the last half second."""
         now = time.monotonic()
         if self.folder is None or self.finishes or now < self._next:
             return
@@ -68,10 +68,10 @@ class Requests:
             withdraw(self.folder)
 
     def wait(self, stop: object) -> None:
-        """Returns once the pause is over, or `stop` is true."""
-        self.say("paused, and all is saved; it goes on from the page, or with `isthmus resume`; Ctrl-C ends it")
+        """Returns when the pause is over or `stop` is true."""
+        self.say("paused; everything is saved. Continue on the page or with `isthmus resume`; Ctrl-C ends the training")
         while self.pending == PAUSE and not stop:
             time.sleep(WAIT)
             self.look()
         if not stop and not self.finishes:
-            self.say("going on")
+            self.say("continuing")

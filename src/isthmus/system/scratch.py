@@ -1,7 +1,7 @@
-"""Room for arrays that are larger than the memory that may be used: a file of the temporary folder without a name.
+"""Space for arrays that are larger than the available memory: an unnamed file in the temporary folder.
 
-Its pages belong to the kernel, which writes them to the disk where memory is short; they count neither for
-`prlimit --data` nor as memory that this process keeps. The file is gone with the process, however that ends.
+Its pages belong to the kernel, which writes them to the disk if memory is short; they count neither for
+`prlimit --data` nor as memory of this process. The file disappears with the process, however it ends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from isthmus.errors import ResourceError
 from isthmus.system.memory import data_bytes, refuse_too_large, size_of
 from isthmus.wording import printable
 
-SMALLER = "take fewer samples, or make them smaller with --resize"
+SMALLER = "use fewer samples, or make them smaller with --resize"
 IN_MEMORY = {"tmpfs", "ramfs"}  # file systems that are memory themselves
 MOUNTS = Path("/proc/self/mountinfo")
 
@@ -30,10 +30,10 @@ _halves: ContextVar[str | None] = ContextVar("halves", default=None)
 
 
 def room(shape: Sequence[int], dtype: np.dtype | type | str, what: str) -> np.ndarray:
-    """An array to be filled, in memory where it fits, else in a file; `what` names the data in messages.
+    """An empty array, in memory if it fits, otherwise in a file; `what` names the data in messages.
 
-    Raises: ResourceError where the temporary folder is memory itself, or has no room for it; within `both_in_memory`
-    wherever memory does not hold two of it.
+    Raises: ResourceError if the temporary folder is in memory, or has not enough space; within `both_in_memory`, if
+    two such arrays do not fit into memory.
     """
     kind, n_bytes = np.dtype(dtype), int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if (why := _halves.get()) is not None:
@@ -43,10 +43,10 @@ def room(shape: Sequence[int], dtype: np.dtype | type | str, what: str) -> np.nd
     folder = _folder()
     refusal = _Refusal(what, n_bytes, data_bytes() or 0, folder)
     if kind_of_disk(folder) in IN_MEMORY:
-        raise refusal.error("which is memory itself")
+        raise refusal.error("which is in memory")
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
-        raise refusal.error(f"where {size_of(free)} are free")
+        raise refusal.error(f"which has {size_of(free)} free")
     with tempfile.TemporaryFile(dir=folder) as file:
         _reserve(file, n_bytes, refusal)
         return np.memmap(file, kind, "r+", shape=tuple(shape))
@@ -54,9 +54,9 @@ def room(shape: Sequence[int], dtype: np.dtype | type | str, what: str) -> np.nd
 
 @contextmanager
 def both_in_memory(why: str) -> Iterator[None]:
-    """Within it an array gets room only where memory holds two of its size: one half of pairs, which stay in memory.
+    """Inside the block, an array is only allowed if memory has space for two: it is one half of pairs.
 
-    So data that is refused for its size is refused before it is read; `why` says why it has to stay there.
+    So data that is too large is refused before it is read; `why` says why it has to stay in memory.
     """
     token = _halves.set(why)
     try:
@@ -66,23 +66,23 @@ def both_in_memory(why: str) -> Iterator[None]:
 
 
 def fits(n_bytes: int) -> bool:
-    """Whether an array of that many bytes may be in memory."""
+    """Whether an array of this many bytes fits into memory."""
     most = data_bytes()
     return most is None or n_bytes <= most or not n_bytes
 
 
 def is_mapped(array: np.ndarray) -> bool:
-    """Whether the values of an array, or of what it is a view of, lie in a file."""
+    """Whether the values of an array, or of the array that it is a view of, are in a file."""
     base: object = array
     while isinstance(base, np.ndarray):
-        if getattr(base, "_mmap", None) is not None:  # rows that were drawn from a mapped array are a copy in memory
+        if getattr(base, "_mmap", None) is not None:  # rows selected from a mapped array are a copy in memory
             return True
         base = base.base
     return False
 
 
 def kind_of_disk(folder: Path, mounts: Path = MOUNTS) -> str:
-    """The file system that a folder lies in, such as ext4; "" where the system does not tell."""
+    """The file system of a folder, such as ext4; "" if unknown."""
     try:
         lines = [line.split() for line in mounts.read_text().splitlines()]
     except OSError:
@@ -93,20 +93,20 @@ def kind_of_disk(folder: Path, mounts: Path = MOUNTS) -> str:
 
 
 class _Refusal:
-    """Why an array can lie neither in memory nor in the temporary folder."""
+    """The error for an array that fits neither into memory nor into the temporary folder."""
 
     def __init__(self, what: str, n_bytes: int, most: int, folder: Path) -> None:
         self.what, self.n_bytes, self.most, self.folder = what, n_bytes, most, folder
 
     def error(self, why: str) -> ResourceError:
-        message = f"{self.what} needs {size_of(self.n_bytes)}, and {size_of(self.most)} of memory may be used. "
-        message += f"It would be kept in {printable(self.folder)}, {why}."
-        fix = "set TMPDIR to a folder on a disk with that much room, or bring the data to a smaller size"
+        message = f"{self.what} needs {size_of(self.n_bytes)}, but only {size_of(self.most)} of memory may be used. "
+        message += f"The temporary folder for it is {printable(self.folder)}, {why}."
+        fix = "set TMPDIR to a folder on a disk with enough space, or make the data smaller"
         return ResourceError("RESOURCE-SCRATCH", message, fix=fix)
 
 
 def _folder() -> Path:
-    """`$TMPDIR`, else the system's folder for large files that are needed for a while."""
+    """`$TMPDIR`, otherwise the system's folder for large temporary files."""
     large = Path("/var/tmp")
     if "TMPDIR" not in os.environ and os.access(large, os.W_OK):
         return large
@@ -114,7 +114,7 @@ def _folder() -> Path:
 
 
 def _reserve(file: BinaryIO, n_bytes: int, refusal: _Refusal) -> None:
-    """Takes the room at once: a full disk would end the process when a page is written."""
+    """Reserves the space at once, because later a full disk would kill the process when a page is written."""
     try:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, n_bytes)
@@ -123,7 +123,7 @@ def _reserve(file: BinaryIO, n_bytes: int, refusal: _Refusal) -> None:
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise
-        raise refusal.error(f"where there is no room ({os.strerror(error.errno)})") from None
+        raise refusal.error(f"which has not enough space ({os.strerror(error.errno)})") from None
 
 
 __all__ = ["SMALLER", "both_in_memory", "fits", "is_mapped", "kind_of_disk", "room"]

@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM: the handler only sets a flag; the loop looks at it after every step, saves, and ends.
+"""Ctrl-C and SIGTERM: the handler only sets a flag; the training loop checks it after every step, saves, and ends.
 
-Where nothing is left to be saved, as while judging, a signal may end the work at once.
+When there is nothing left to save, as while judging, a signal may end the work at once.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 class StopSignals:
     """`with StopSignals() as stop:` … `if stop: save and leave`. A second signal raises KeyboardInterrupt.
 
-    One inside another hands on what it caught, so that a signal which came too late for the loop to look at it still
-    ends what follows. Outside of the main thread, where Python delivers no signals, it does nothing.
+    A nested one passes on the signal that it caught, so that a signal that came too late for the loop still ends the
+    work that follows. Outside of the main thread, where Python delivers no signals, it does nothing.
 
-    Of several processes that a launcher started a second signal ends none at once: the launcher hands on what the
-    terminal has sent already. It kills what has not ended half a minute later.
+    In processes that a launcher started, a second signal does not end the process at once, because the launcher sends
+    the terminal's signal again. The launcher kills processes that have not ended after half a minute.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class StopSignals:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Inside, a signal raises KeyboardInterrupt, and so does one that came before."""
+        """Inside the block, a signal raises KeyboardInterrupt, and so does an earlier signal."""
         self._raises = True
         try:
             if self:

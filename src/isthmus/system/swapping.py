@@ -1,7 +1,7 @@
-"""A folder put in the place of another, so that at every instant the old one or the new one is found.
+"""Replaces a folder by another, so that the old or the new one can be found at any time.
 
-Linux exchanges two names in one step. Elsewhere it takes two renames; between them the old folder stands at
-`.old-…/NAME` beside its place, where `standing` finds it, and `clean_up` puts it back if the process died there.
+Linux exchanges two names in one step. On other systems it takes two renames; between them the old folder is at
+`.old-…/NAME` next to its place, where `standing` finds it, and `clean_up` restores it if the process died meanwhile.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ except ImportError:  # Windows
     fcntl = None
 
 PART, OLD = ".part-", ".old-"
-RENAMES_OPEN_FILES = os.name != "nt"  # Windows does not, and knows no marks either
+RENAMES_OPEN_FILES = os.name != "nt"  # Windows does not, and has no file locks of this kind
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 STALE = 3_600.0  # seconds; no file or folder of a run takes an hour to write
 
 
 def swap(part: Path, folder: Path) -> None:
-    """Puts the folder `part` in the place of `folder`, which may exist. Raises: OSError; then the old one stands."""
+    """Moves the folder `part` to `folder`, which may exist. Raises: OSError; then the old folder stays."""
     if not os.path.lexists(folder):
         os.rename(part, folder)
     elif not _exchange(part, folder):
@@ -39,7 +39,7 @@ def swap(part: Path, folder: Path) -> None:
 
 
 def _exchange(part: Path, folder: Path) -> bool:
-    """Swaps the two names in one step; False where the system or its disk cannot. Afterwards `part` is the old one."""
+    """Swaps the two names in one step, so that `part` is the old one; False if the system or disk cannot."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
     if rename is None:
         return False
@@ -59,7 +59,7 @@ def _by_two_renames(part: Path, folder: Path) -> None:
 
 
 def standing(folder: Path) -> Path:
-    """Where the folder stands at this moment: in its place, or beside it while it is being replaced."""
+    """The current path of the folder: its own, or another one next to it while it is being replaced."""
     if not folder.exists():
         with suppress(OSError):
             return next((old for old in folder.parent.glob(f"{OLD}*/{escape(folder.name)}") if old.is_dir()), folder)
@@ -67,12 +67,12 @@ def standing(folder: Path) -> Path:
 
 
 def clean_up(run: Path) -> None:
-    """Clears a run folder of what a killed process left: half-written parts go, a replaced folder comes back.
+    """Cleans up after a killed process: removes half-written parts of a run folder, and restores a replaced folder.
 
-    For the process that holds the folder's lock. What another process is writing at this moment, such as a report, is
-    in use and stays. Raises: ModelFileError for a link among them, which is never followed.
+    For the process that holds the folder's lock. Parts that another process is writing now, such as a report, are in
+    use and stay. Raises: ModelFileError for a link among them, which is never followed.
     """
-    for folder, folders, names in os.walk(run):  # which follows no links
+    for folder, folders, names in os.walk(run):  # os.walk does not follow links
         rests = [name for name in (*folders, *names) if name.startswith((OLD, PART))]
         folders[:] = [name for name in folders if name not in rests]
         for path in (Path(folder, name) for name in rests):
@@ -84,7 +84,7 @@ def clean_up(run: Path) -> None:
 
 
 def clear_parts(folder: Path) -> None:
-    """Takes away the files and folders that a killed process left half written in a folder of results."""
+    """Removes half-written files and folders of a killed process from a folder of results."""
     for path in folder.glob(f"{PART}*"):
         if not is_in_use(path):
             remove(path)
@@ -98,7 +98,7 @@ def _bring_back(old: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Takes a file or folder away, a link without what it leads to; where it cannot be, it stays until `clean_up`."""
+    """Removes a file, a folder, or a link without its target; if this fails, it stays until `clean_up`."""
     with suppress(OSError):
         is_folder = path.is_dir() and not path.is_symlink()
         shutil.rmtree(path, ignore_errors=True) if is_folder else path.unlink(missing_ok=True)
@@ -106,9 +106,9 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def in_use(folder: Path) -> Iterator[None]:
-    """Inside, `is_in_use(folder)`: also for other processes, and no longer once this one has died."""
+    """Inside the block, `is_in_use(folder)` is true in all processes, unless this process dies."""
     handle = None
-    with suppress(OSError):  # Windows opens no folders
+    with suppress(OSError):  # Windows cannot open folders
         handle = os.open(folder, os.O_RDONLY)
         mark_in_use(handle)
     try:
@@ -121,12 +121,12 @@ def in_use(folder: Path) -> Iterator[None]:
 def mark_in_use(handle: int) -> None:
     """The same for an open file, until it is closed."""
     if fcntl is not None:
-        with suppress(OSError):  # a disk without locks
+        with suppress(OSError):  # a disk without lock support
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def held(handle: int) -> int | None:
-    """A new file's handle, marked as in use; None, and closed, where open files cannot be renamed."""
+    """A new file's handle, marked as in use; if open files cannot be renamed, closes it and returns None."""
     if RENAMES_OPEN_FILES:
         mark_in_use(handle)
         return handle
@@ -135,7 +135,7 @@ def held(handle: int) -> int | None:
 
 
 def is_in_use(path: Path) -> bool:
-    """Whether a process writes there now; where the system cannot tell, whether it is younger than STALE."""
+    """Whether a process is writing there; if the system does not know, whether it is younger than STALE."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError:
@@ -146,7 +146,7 @@ def is_in_use(path: Path) -> bool:
             return False
     except BlockingIOError:
         return True
-    except OSError:  # a disk without locks
+    except OSError:  # a disk without lock support
         pass
     finally:
         os.close(handle)

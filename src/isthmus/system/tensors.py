@@ -1,4 +1,4 @@
-"""Named tensors in a `.safetensors` file, which holds numbers only and can run no code."""
+"""Named tensors in a `.safetensors` file, which contains only numbers and cannot run code."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Writes the tensors, wherever they are and however they lie in memory.
+    """Writes the tensors, from any device and with any memory layout.
 
-    Raises: OSError for a full disk or a missing permission, which the library wraps into an error of its own.
+    Raises: OSError for a full disk or a missing permission, which the library wraps in its own error.
     """
-    # Copies, since safetensors refuses tensors that share memory, as tied weights do.
+    # Copies, because safetensors refuses tensors that share memory, such as tied weights.
     flat = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     try:
         save_file(flat, path)

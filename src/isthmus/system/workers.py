@@ -1,4 +1,4 @@
-"""The same function over many files in threads: Pillow and zlib let go of the interpreter while they work."""
+"""Applies a function to many files in threads: Pillow and zlib release the interpreter lock while they work."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
 
-CHUNK = 32  # files a task: few enough that progress moves, many enough that handing tasks over costs nothing
+CHUNK = 32  # files per task: few enough for smooth progress, many enough that the overhead is negligible
 
 
 def each(
     function: Callable[[Item], Result], items: Sequence[Item], done: Callable[[int], None]
 ) -> list[Result | Exception]:
-    """`function` of every item, in order; where it failed, the exception. `done(n)` is told how many are finished.
+    """The results of `function` for all items, in order, or exceptions. `done(n)` gets the number of finished items.
 
-    What a network disk fails for the moment is done again.
-
-    A lack of memory is no fault of an item and is raised. Ctrl-C stops after the tasks that have begun.
+    Temporary errors of a network disk are retried. A lack of memory is not the fault of an item, and is raised. Ctrl-C
+    stops after the tasks that have begun.
     """
     chunks = list(_chunks(items, CHUNK))
     results: list[Result | Exception] = []
@@ -39,7 +38,7 @@ def each(
 
 
 def usable_cores() -> int:
-    """Cores that this process may use; a container or a job often gets fewer than the machine has."""
+    """Cores that this process may use; containers and jobs often get fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -80,7 +80,7 @@ def test_pictures_are_not_written_over_those_they_are_made_from(
         function(denoiser, photos, photos)
     with pytest.raises(UsageError, match="is the input itself"):
         function(denoiser, photos / "a.png", photos / "a.png")
-    with pytest.raises(UsageError, match="lies in"):
+    with pytest.raises(UsageError, match="is inside the input"):
         function(denoiser, photos, photos / "out")
     with pytest.raises(UsageError, match="holds a file that would be overwritten"):  # photos/a.png, by another way
         function(denoiser, photos / "a.png", photos)
@@ -94,7 +94,7 @@ def test_pictures_are_not_written_over_those_they_are_made_from(
 def test_a_suffix_that_would_lose_something_leads_to_no_other_file(denoiser: Run, photos: Path) -> None:
     with pytest.raises(UsageError, match=r"a\.png is the input itself"):
         apply.reconstruct(denoiser, photos / "a.png", photos / "a.jpg")
-    with pytest.raises(UsageError, match=r"b\.jpg has to be written as b\.png, which is there already"):
+    with pytest.raises(UsageError, match=r"b\.jpg has to be written as b\.png, which already exists"):
         apply.reconstruct(denoiser, photos / "a.png", photos / "b.jpg")
     assert apply.reconstruct(denoiser, photos / "a.png", photos / "new.jpg").path.name == "new.png"
 
@@ -103,7 +103,7 @@ def test_codes_and_what_is_decoded_stay_off_their_sources(denoiser: Run, digits:
     np.save(tmp_path / "x.npy", digits.x[:3])
     with pytest.raises(UsageError, match="is the input itself"):
         apply.encode(denoiser, tmp_path / "x.npy", tmp_path / "x.npy")
-    with pytest.raises(UsageError, match="is what the run was trained on"):
+    with pytest.raises(UsageError, match="is the training data of the run"):
         apply.encode(denoiser, tmp_path / "x.npy", denoiser.config.data.source)
     apply.encode(denoiser, tmp_path / "x.npy", tmp_path / "z.npy")
     with pytest.raises(UsageError, match="is the input itself"):
@@ -166,7 +166,7 @@ def test_rows_are_chosen_behind_a_colon(digit_run: Run, digits: tiny.Digits, tmp
 
 def test_one_picture_of_a_folder_may_become_one_file(denoiser: Run, photos: Path, tmp_path: Path) -> None:
     assert apply.denoise(denoiser, f"{photos}:2", tmp_path / "c.png").path == tmp_path / "c.png"
-    with pytest.raises(UsageError, match="lies in"):
+    with pytest.raises(UsageError, match="is inside the input"):
         apply.denoise(denoiser, f"{photos}:0-1", photos / "out")
     with pytest.raises(DataError, match="no row -1"):
         apply.denoise(denoiser, f"{photos}:-1", tmp_path / "d.png")

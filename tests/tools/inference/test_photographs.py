@@ -196,7 +196,7 @@ def test_it_is_evaluated_on_photographs_of_other_sizes(
         ("a.png -o b.png --compare a.png", "a.png is the input itself"),
         ("a.png -o b.png --compare b.png", "b.png is also the output file"),
         ("in -o out --compare one.png", "the pictures of 2 files cannot all be written to one.png"),
-        ("in -o out --compare in/pictures", "in/pictures lies in in, which is the input"),
+        ("in -o out --compare in/pictures", "in/pictures is inside the input in"),
     ],
 )
 def test_pictures_of_before_and_after_replace_nothing(
