@@ -1,4 +1,4 @@
-"""Finds test functions that check nothing: a helper that computes an equality and drops it goes unnoticed for years."""
+"""Finds test functions that check nothing, such as one that computes an equality but does not assert it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
-CHECKS = {"raises", "warns"}  # of pytest; a helper that checks is named assert_…
+CHECKS = {"raises", "warns"}  # functions of pytest; helpers that check are named assert_…
 
 
 @cache
@@ -18,7 +18,7 @@ def bare_tests(path: Path) -> frozenset[str]:
 
 
 def checks(function: ast.AST) -> bool:
-    """Whether somewhere in it stands `assert`, `pytest.raises`, `pytest.warns` or a call of `assert_…`."""
+    """Whether it contains `assert`, `pytest.raises`, `pytest.warns` or a call of `assert_…`."""
     for node in ast.walk(function):
         if isinstance(node, ast.Assert):
             return True

@@ -1,4 +1,4 @@
-"""The system's Chromium for tests: pages as people meet them, and everything that goes wrong in them."""
+"""The system's Chromium for tests: opens pages as users see them, and records everything that goes wrong."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here: apt-get install chromium")
 SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
 SERIOUS = {"serious", "critical"}
-PATIENCE = 120_000  # milliseconds, of which an idle machine needs a hundredth: a busy one is no fault of a page
-# Nothing that is not asked for: no look-ups in the network, no GPU, no slowing down of pages behind others.
+PATIENCE = 120_000  # milliseconds; an idle machine needs a hundredth, but a busy one must not make a test fail
+# No background activity: no network requests, no GPU, no throttling of background pages.
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -30,7 +30,7 @@ FLAGS = [
     "--disable-renderer-backgrounding",
     "--disable-background-timer-throttling",
 ]
-DETACHED = "Not attached to an active page"  # what Chromium says of a page whose process is not up yet
+DETACHED = "Not attached to an active page"  # Chromium's error for a page whose process has not started yet
 
 
 T = TypeVar("T")
@@ -38,19 +38,19 @@ T = TypeVar("T")
 
 @dataclass
 class Seen:
-    """An open page, with all that its console said and all that it asked for."""
+    """An open page, with its console messages and its requests."""
 
     page: Any
     said: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
     def assert_quiet(self) -> None:
-        """No error, and no request but for the page itself."""
+        """Asserts that there was no error, and no request except for the page itself."""
         assert self.said == []
         assert len(self.asked) == 1, self.asked
 
     def assert_accessible(self) -> None:
-        """axe finds no serious or critical fault."""
+        """Asserts that axe finds no serious or critical problem."""
         from axe_playwright_python.sync_playwright import Axe
 
         found = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
@@ -58,7 +58,7 @@ class Seen:
         assert told == []
 
     def assert_fits(self) -> None:
-        """Nothing reaches over the right edge of the window."""
+        """Asserts that nothing extends beyond the right edge of the window."""
         widths = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert widths[0] <= widths[1], f"the page is {widths[0]} wide in a window of {widths[1]}"
 
@@ -78,7 +78,7 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def opened(browser: Any, path: Path, size: str = "desktop", scheme: str = "light", **settings: Any) -> Iterator[Seen]:
-    """The page of a file, in a window of this size, light or dark."""
+    """Opens a file as a page, in a window of this size, light or dark."""
     width, height = SIZES[size]
     settings = {"viewport": {"width": width, "height": height}, "color_scheme": scheme} | settings
     seen = attached(lambda: open_page(browser, path.resolve().as_uri(), settings))
@@ -89,7 +89,7 @@ def opened(browser: Any, path: Path, size: str = "desktop", scheme: str = "light
 
 
 def attached(action: Callable[[], T], attempts: int = 5) -> T:
-    """The action's result; tried again where Chromium has not put the page up yet, as happens on a busy machine."""
+    """The action's result; retried if Chromium has not started the page yet, as happens on a busy machine."""
     from playwright.sync_api import Error
 
     for _ in range(attempts - 1):
@@ -103,7 +103,7 @@ def attached(action: Callable[[], T], attempts: int = 5) -> T:
 
 
 def open_page(browser: Any, address: str, settings: dict[str, Any], ready: str = "body") -> Seen:
-    """A page in a window of its own, with these settings, once it has the element `ready`."""
+    """Opens a page in its own window, with these settings, and waits for the element `ready`."""
     context = browser.new_context(**settings)
     context.set_default_timeout(PATIENCE)
     try:

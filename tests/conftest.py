@@ -1,4 +1,4 @@
-"""What holds for every test: shapes are checked, one thread, no network, and no test that asserts nothing."""
+"""Rules for all tests: shapes are checked, one thread, no network, and no test without an assertion."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ import pytest
 
 os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}  # also for the programs that tests start
 
-# Shapes in annotations are enforced in these modules from here on, so this stands before they are imported.
-# The parts; other modules test their own errors.
+# Enforces the shapes in annotations of these modules, so this must run before they are imported.
+# Only the parts; other modules test their own errors.
 SHAPED = ("corruptions", "bottlenecks", "likelihoods", "networks", "convolutions")
 jaxtyping.install_import_hook([f"isthmus.parts.{name}" for name in SHAPED], "shapes.check")
 
@@ -37,13 +37,13 @@ from isthmus.api import Run  # noqa: E402
 from isthmus.evaluation.metrics import baselines, learned_filter  # noqa: E402
 from tiny import Digits  # noqa: E402
 
-# The same for every command, and a fifth of a second to make, which many commands take less than.
+# The same for every command; creating it takes a fifth of a second, longer than many commands.
 isthmus.cli.build_app = functools.cache(isthmus.cli.build_app)
 typer.main.get_command = functools.cache(typer.main.get_command)
 
 torch.set_num_threads(1)  # a second thread on a busy machine makes these small steps ten times slower
 
-# A test that fails does so every time; the deadline measures the machine, not the code.
+# Deterministic, so that a failing test always fails; no deadline, which would measure the machine, not the code.
 hypothesis.settings.register_profile("isthmus", deadline=None, derandomize=True, max_examples=60)
 hypothesis.settings.load_profile("isthmus")
 
@@ -54,21 +54,22 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
 
 
 def pytest_collection_finish() -> None:
-    """What is there by now stays to the end: looking through it for garbage takes a third of a second each time."""
+    """Excludes existing objects from garbage collection, which otherwise takes a third of a second each time."""
     gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_waiting_for_the_disk() -> Iterator[None]:
-    """Only a power cut shows whether a file was synced; 5 to 10 ms a file are a quarter of a small training's time."""
+    """Skips fsync, which matters only for a power failure; 5 to 10 ms per file are a quarter of a small training."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", os.fstat)  # which refuses what is no open file as well
+        patch.setattr(os, "fsync", os.fstat)  # also raises for something that is not an open file
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _filters_of_few_images() -> Iterator[None]:
-    """Filters beside a denoiser are chosen and learned by a tenth of what they take: half of a short training's time.
+    """Chooses and learns the filters that a denoiser is compared with on a tenth of the data; all would take half of
+    the time of a short training.
 
     They are compared with independent ones in tests/evaluation/metrics, by so few as well.
     """
@@ -80,7 +81,7 @@ def _filters_of_few_images() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections reach this machine only."""
+    """Allows connections only to this machine."""
     for name in ("connect", "connect_ex"):
         monkeypatch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
 
@@ -103,7 +104,7 @@ def _is_here(host: str) -> bool:
 
 @pytest.fixture(scope="session")
 def digits() -> Digits:
-    """400 real digits, 28 x 28 bytes, read by numpy alone from the table that the package ships."""
+    """400 real digits, 28 x 28 bytes, read with numpy only, from the table in the package."""
     table = resources.files("isthmus") / "data" / "mnist-2k.csv.gz"
     with table.open("rb") as packed, gzip.open(packed, "rt") as text:
         rows = np.loadtxt(text, delimiter=",", skiprows=1, max_rows=400, dtype=np.uint8)
@@ -120,21 +121,21 @@ def images(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def denoiser(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A finished run, not to be changed."""
+    """A finished run, which must not be changed."""
     with tiny.assert_global_generator_untouched():
         return isthmus.train(images, noise="gaussian:0.5", out=tmp_path_factory.mktemp("runs") / "a", **tiny.FAST)
 
 
 @pytest.fixture(scope="session")
 def digit_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A finished run on the shipped digits, with labels, whose pictures can be read; latent/ may gain parts."""
+    """A finished run on the included digits, with labels, whose images can be read; tests may add files to latent/."""
     settings = tiny.SMALL | {"hidden": [128], "z_size": 12, "epochs": 8, "init": "orthogonal"}
     return isthmus.train("mnist-2k", out=tmp_path_factory.mktemp("runs") / "digits", show=False, **settings)
 
 
 @pytest.fixture(scope="session")
 def table_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A finished run on 1,000 rows of six named columns that hang together by three; latent/ may gain parts."""
+    """A finished run on 1,000 rows of six named columns from three numbers; tests may add files to latent/."""
     folder = tmp_path_factory.mktemp("table")
     pl.DataFrame(tiny.table(1_000), schema=list("abcdef")).write_csv(folder / "rows.csv")
     settings = tiny.FAST | {"hidden": [32], "z_size": 3, "epochs": 12, "device": "cpu"}

@@ -1,4 +1,4 @@
-"""The contract of every part, as assertions on any instance; `test_contract.py` runs them on all that is registered."""
+"""The contract of every part, as assertions on any instance; `test_contract.py` runs them on all registered parts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tiny import assert_equal_weights, assert_global_generator_untouched, weight
 BATCHES = (1, 2, 5)
 SHAPES = ((1, 4, 4), (3, 5, 7), (6,))  # gray and color images, not square, and a table
 DTYPES = (torch.float32, torch.float64)
-CONTEXT = {"range", "shape", "z_size"}  # arguments that do not stand in the text
-CLOSE = {torch.float32: 1e-5, torch.float64: 1e-12}  # some hundred roundings of 1.2e-7 and 2.2e-16, relative
+CONTEXT = {"range", "shape", "z_size"}  # arguments that are not part of the text
+CLOSE = {torch.float32: 1e-5, torch.float64: 1e-12}  # relative: a few hundred roundings of 1.2e-7 and 2.2e-16
 
 
 def example(name: str, factory: Callable[..., Any]) -> str:
-    """The text that builds a registered part: its name, with 0.5 for a first argument that it cannot do without."""
+    """The text that builds a registered part: its name, with 0.5 for a required first argument."""
     own = (p for p in inspect.signature(factory).parameters.values() if p.name not in CONTEXT)
     first = next(own, None)
     needed = first is not None and first.default is first.empty and first.kind is first.POSITIONAL_OR_KEYWORD
@@ -39,7 +39,7 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def redraw(module: nn.Module, seed: int = 0) -> nn.Module:
-    """The module with weights from a generator of its own, so that no test depends on the global one."""
+    """The module with weights from its own generator, so that no test depends on the global one."""
     generator = seeded(seed)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -53,7 +53,7 @@ def assert_close(found: Tensor, expected: Tensor, what: str = "") -> None:
 
 
 def assert_gradient_everywhere(cost: Tensor, named: Iterable[tuple[str, Tensor]]) -> None:
-    """The cost's gradient reaches each of these tensors, is finite, and is not zero everywhere."""
+    """Asserts that the cost's gradient reaches each of these tensors, is finite, and is not zero everywhere."""
     names, tensors = zip(*named, strict=True)
     gradients = torch.autograd.grad(cost, tensors, allow_unused=True, retain_graph=True)
     for name, gradient in zip(names, gradients, strict=True):
@@ -63,7 +63,7 @@ def assert_gradient_everywhere(cost: Tensor, named: Iterable[tuple[str, Tensor]]
 
 
 def assert_corrupts_soundly(part: AbstractCorruption, x: Tensor) -> None:
-    """Shape and type kept, x untouched, the target x itself, all randomness from the generator."""
+    """Asserts that shape and type are kept, x is not changed, the target is x, and the generator is used."""
     before = x.clone()
     with assert_global_generator_untouched():
         pair = part(x, seeded(1))
@@ -76,14 +76,14 @@ def assert_corrupts_soundly(part: AbstractCorruption, x: Tensor) -> None:
 
 
 def assert_samples_apart(part: AbstractCorruption, x: Tensor) -> None:
-    """What happens to a sample does not depend on those after it."""
+    """Asserts that the result for a sample does not depend on later samples."""
     other = x.clone()
     other[-1] = 1 - other[-1]
     assert torch.equal(part(x, seeded(1)).x_in[:-1], part(other, seeded(1)).x_in[:-1])
 
 
 def assert_draws_alike(part: AbstractCorruption, x: Tensor) -> None:
-    """As many random numbers are taken whatever the values are, unless it says that they are not."""
+    """Asserts that the number of random numbers does not depend on the values, unless `draws_by_value` says so."""
     after = []
     for values in (x, torch.zeros_like(x), 1 - x):
         generator = seeded(1)
@@ -93,7 +93,8 @@ def assert_draws_alike(part: AbstractCorruption, x: Tensor) -> None:
 
 
 def assert_makes_codes(part: AbstractBottleneck, h: Tensor, z_size: int) -> None:
-    """z is (B, z_size), penalties (B,), nothing at random without `sample`, and no buffer moves in evaluation."""
+    """Asserts that z is (B, z_size), penalties are (B,), nothing is random without `sample`, and that evaluation
+    changes no buffer."""
     part.eval()
     before = weights(part)
     with assert_global_generator_untouched():
@@ -112,7 +113,7 @@ def assert_makes_codes(part: AbstractBottleneck, h: Tensor, z_size: int) -> None
 
 
 def assert_per_sample(function: Callable[[Tensor], Tensor], x: Tensor) -> None:
-    """f(cat) = cat(f), and permuting the batch permutes the values."""
+    """Asserts that f(cat) = cat(f), and that permuting the batch permutes the values."""
     whole = function(x)
     assert_close(torch.cat([function(row[None]) for row in x]), whole, "one by one")
     order = torch.randperm(len(x), generator=seeded(2))
@@ -120,7 +121,7 @@ def assert_per_sample(function: Callable[[Tensor], Tensor], x: Tensor) -> None:
 
 
 def assert_costs_soundly(part: AbstractLikelihood, params: Tensor, target: Tensor) -> None:
-    """(B,) nats in the target's type, a sum over values, linear in the weight; least where the mean is the target."""
+    """Asserts (B,) nats in the target's type, a sum over values, linear in the weight, with a minimum at the target."""
     cost = part.nll(params, target)
     assert cost.shape == (len(target),)
     assert cost.dtype == target.dtype
@@ -133,14 +134,14 @@ def assert_costs_soundly(part: AbstractLikelihood, params: Tensor, target: Tenso
     assert part.mean(params).shape == target.shape
     best, own = part.from_mean(target), params.clone()
     C = target.shape[1]
-    own[:, C:] = best[:, C:]  # a scale that the decoder gives is another matter than where the mean lies
-    # 1e-6: from_mean may keep away from the ends, where the cost of the best would be infinite
+    own[:, C:] = best[:, C:]  # only the mean is varied, not a scale from the decoder
+    # 1e-6: from_mean may avoid the ends, where the cost of the best would be infinite
     cost = part.nll(own, target)
     assert bool((part.nll(best, target) <= cost + 1e-6 * cost.abs()).all())
 
 
 def assert_network_fits(encoder: nn.Module, decoder: nn.Module, x: Tensor, sizes: Any) -> None:
-    """Features (B, width_code) and output (B, *shape_out) in the type of x; evaluation changes no buffer."""
+    """Asserts features (B, width_code) and output (B, *shape_out) in the type of x, and no change in evaluation."""
     before = weights(encoder) | weights(decoder)
     encoder.eval(), decoder.eval()
     with torch.no_grad(), assert_global_generator_untouched():

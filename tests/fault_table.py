@@ -1,4 +1,4 @@
-"""Which tests stand for which row of docs/faults.md; run as a program, writes the last column of that table.
+"""Finds the tests for each row of docs/faults.md; as a program, writes the last column of that table.
 
 python tests/fault_table.py
 """
@@ -16,12 +16,12 @@ NUMBERS = re.compile(r"(?:^test|_and)_fault_((?:\d+_)+)")  # test_fault_60_61_â€
 
 
 def numbers_of(test: str) -> list[int]:
-    """`"test_fault_60_61_a_damaged_checkpoint"` -> `[60, 61]`; no fault, no numbers."""
+    """`"test_fault_60_61_a_damaged_checkpoint"` -> `[60, 61]`; an empty list for other tests."""
     return [int(n) for group in NUMBERS.findall(test) for n in group.strip("_").split("_")]
 
 
 def by_fault() -> dict[int, list[tuple[str, str]]]:
-    """Fault number -> (file, test) of every test that carries it, sorted."""
+    """Fault number -> (file, test) of every test with this number, sorted."""
     found: dict[int, list[tuple[str, str]]] = {}
     for path in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

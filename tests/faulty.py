@@ -1,4 +1,4 @@
-"""A disk that fails: the n-th call of the system that a save makes gives an error, for every n in turn."""
+"""A disk that fails: the n-th system call of a save raises an error, for every n in turn."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def failing_disk(at: int, errno: int) -> Iterator[Disk]:
 
 
 def every_failure(save: Callable[[], Any], errno: int, expected: type[Exception]) -> Iterator[bool]:
-    """Saves again and again, with the first, second, … call failing; says each time whether an error came of it.
+    """Saves again and again, with the first, second, … call failing; yields each time whether an error was raised.
 
     Ends after the first save in which nothing failed. Any other error than `expected` comes through.
     """
@@ -65,7 +65,7 @@ def every_failure(save: Callable[[], Any], errno: int, expected: type[Exception]
 
 @contextlib.contextmanager
 def full_after(n: int) -> Iterator[None]:
-    """No file may grow beyond n bytes: what every writer, in whatever language, meets as an error of the system."""
+    """Limits files to n bytes, which every writer, in any language, sees as an error of the system."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (n, hard))
     try:

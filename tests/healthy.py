@@ -1,4 +1,4 @@
-"""The numbers of a healthy run, in which tests plant one fault each, and the verdicts on it."""
+"""The numbers of a healthy run, in which each test plants one fault, and the verdicts on it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SEEDED = np.random.default_rng(0)
 
 
 def metrics(**changes: Any) -> dict[str, Any]:
-    """A healthy run's numbers; `test__mse=1.0` puts 1.0 at ["test"]["mse"], `baselines=None` takes the block out."""
+    """A healthy run's numbers; `test__mse=1.0` sets ["test"]["mse"] to 1.0, `baselines=None` removes the block."""
     found: dict[str, Any] = {
         "data": {"name": "digits", "n_train": 1600, "n_validation": 200, "n_test": 1000, "shape": [1, 28, 28]},
         "recipe": "modern",
@@ -85,7 +85,7 @@ HEALTHY = Facts(
 def verdict(
     id: str, *, of: dict[str, Any] | None = None, rows: list[dict[str, Any]] = FALLING, **facts: Any
 ) -> Verdict:
-    """The verdict with that id for the healthy run with those changes."""
+    """The verdict with this id for the healthy run with these changes."""
     found = {v.id: v for v in judge_all(of or metrics(), rows, replace(HEALTHY, **facts))}
     return found[id]
 
@@ -95,7 +95,7 @@ def ids(of: dict[str, Any], rows: list[dict[str, Any]] = FALLING, **facts: Any) 
 
 
 def assert_found(found: Verdict, level: str, *parts: str) -> None:
-    """Level and words are those expected, and what is to be tried is one command with options that exist."""
+    """Asserts the level and the words, and that the suggestion is one command with options that exist."""
     assert found.level == level, found.text
     for part in parts:
         assert part in found.text
@@ -103,7 +103,7 @@ def assert_found(found: Verdict, level: str, *parts: str) -> None:
     if level == "pass":
         assert found.try_next is None
         return
-    if found.text.endswith(" first."):  # it follows from another verdict, which has the cure
+    if found.text.endswith(" first."):  # it follows from another verdict, which has the suggestion
         assert found.try_next is None
         return
     assert found.try_next is not None

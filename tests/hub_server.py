@@ -1,4 +1,4 @@
-"""A Hugging Face Hub of one data set on 127.0.0.1, and what is read of it; a program of its own, started by a test.
+"""A Hugging Face Hub with one data set on 127.0.0.1, and what is read from it; a separate program, run by a test.
 
 `datasets` reads the address of the Hub when it is imported, so it is set before. Prints one JSON object.
 """
@@ -45,7 +45,7 @@ def about_file(name: str) -> dict[str, Any]:
 
 
 class Hub(BaseHTTPRequestHandler):
-    """What `datasets` asks of a data set: about it, the list of its files, and the files."""
+    """Answers the requests of `datasets`: facts about a data set, the list of its files, and the files."""
 
     asked: ClassVar[list[str]] = []
 
@@ -65,7 +65,7 @@ class Hub(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def do_POST(self) -> None:
-        """What is at some paths; each is a file, a folder, or left out."""
+        """The entries at some paths: files, folders, or omitted."""
         asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["paths"]
         files = [about_file(name) for name in asked if name in FILES]
         folders = [{"type": "directory", "path": n, "oid": COMMIT} for n in asked if n in FOLDERS]
@@ -88,11 +88,11 @@ class Hub(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *given: Any) -> None:
-        """Nothing: the output is one JSON object."""
+        """Logs nothing, because the output is one JSON object."""
 
 
 def attempt(read: Callable[[], Any]) -> Any:
-    """What is read, as the values of each part; or the error."""
+    """The values of each part that was read, or the error."""
     from isthmus.errors import IsthmusError
 
     try:
@@ -109,7 +109,7 @@ def main(folder: Path) -> None:
     os.environ |= {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HOME": str(folder)}
     os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}
     sleep = time.sleep
-    time.sleep = lambda seconds: sleep(min(seconds, 0.01))  # a Hub that is away is asked again for half a minute
+    time.sleep = lambda seconds: sleep(min(seconds, 0.01))  # otherwise the Hub is asked for half a minute
     from isthmus.data.read import read
 
     names = ("hub:me/tiny", "hub:me/tiny@test", "hub:me/tiny@dev", "hub:me/tiny#large", "hub:me/none", "hub:me/gated")

@@ -1,4 +1,4 @@
-"""Who imports whom in the package, every kind of import counted: at the top, in functions, and for types alone.
+"""Checks which modules import which, with all kinds of imports: at the top, in functions, and only for types.
 
 python tests/import_rules.py      prints arrows up, circles, late imports without a reason, names used twice
 """
@@ -45,7 +45,7 @@ def tree_of(name: str) -> ast.Module:
 
 @cache
 def imports_of(name: str) -> tuple[Import, ...]:
-    """Every import of the package's own modules that a module holds."""
+    """All imports of the package's own modules in a module."""
     return tuple(found for found in _imports(name, tree_of(name), "top") if found.target != name)
 
 
@@ -68,7 +68,7 @@ def _imports(name: str, node: ast.AST, kind: str) -> Iterator[Import]:
 
 
 def targets(name: str, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
-    """The modules of the package that an import statement of the module `name` names, relative ones too."""
+    """The modules of the package that an import statement in the module `name` refers to, also relative ones."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             root, _, rest = alias.name.partition(".")
@@ -89,7 +89,7 @@ def targets(name: str, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
 
 
 def layers() -> dict[str, int]:
-    """Module -> its layer, 0 the lowest, from the table in docs/architecture.md; folders stand for all in them."""
+    """Module -> its layer, 0 the lowest, from the table in docs/architecture.md; a folder includes all its modules."""
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8").partition("## The layers")[2]
     rows = re.findall(r"^\| ([\w ,]+) \| (`.*?`) \|", text, flags=re.MULTILINE)
     found: dict[str, int] = {}
@@ -116,7 +116,7 @@ def without_layer() -> list[str]:
 
 
 def hidden_imports(name: str, tree: ast.Module) -> list[str]:
-    """Ways to another module that no import statement shows: by its name as a text, or through the whole package."""
+    """Hidden imports of other modules: by the name as a string, or through the whole package."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in {"import_module", "__import__"}:
@@ -129,13 +129,13 @@ def hidden_imports(name: str, tree: ast.Module) -> list[str]:
 
 
 def _names_module(text: str) -> bool:
-    """Whether a text is the name of a module, or a program that imports one; a folder may hold data."""
+    """Whether a string is the name of a module, or a program that imports one; a folder may contain data."""
     path = FILES.get(text.removeprefix("isthmus.")) if text.startswith("isthmus.") else None
     return (path is not None and path.name != "__init__.py") or HIDDEN.search(text) is not None
 
 
 def all_hidden_imports() -> list[str]:
-    """Of all modules but the package itself, which looks its public names up so that they are imported when used."""
+    """For all modules except the package itself, which imports its public names when they are used."""
     return [text for name in FILES if name != "__init__" for text in hidden_imports(name, tree_of(name))]
 
 
@@ -175,7 +175,7 @@ def circles_of_files() -> list[list[str]]:
 
 
 def circles_of_folders() -> list[list[str]]:
-    """Folders that import each other, at every depth; files beside folders stand for themselves."""
+    """Folders that import each other, at every depth; files next to folders count separately."""
     found = []
     for inside in ["", *sorted({f"{m.rpartition('.')[0]}." for m in FILES if "." in m})]:
         graph: dict[str, set[str]] = defaultdict(set)
@@ -189,7 +189,7 @@ def circles_of_folders() -> list[list[str]]:
 
 @cache
 def foreign_roots(name: str) -> frozenset[str]:
-    """The slow libraries that importing a module brings, through all modules that it imports at its top."""
+    """The slow libraries that are imported with a module, also through the modules that it imports at its top."""
     seen: set[str] = set()
     roots: set[str] = set()
     todo = [name]
@@ -208,7 +208,7 @@ def foreign_roots(name: str) -> frozenset[str]:
 
 
 def late_without_reason() -> list[Import]:
-    """Imports in functions that save nobody a slow library: those belong to the top."""
+    """Imports in functions that avoid no slow library, and so belong at the top."""
     late = (found for found in all_imports() if found.kind == "late")
     return [
         f for f in late if not foreign_roots(f.target) & HEAVY - foreign_roots(f.importer) and f.importer != "__main__"

@@ -1,4 +1,4 @@
-"""Kills a training at any instant, again and again, and lets it go on; a program of its own, started by a test.
+"""Kills a training at random times, again and again, and resumes it; a separate program, started by a test.
 
 It forks before PyTorch has any threads, so that a training costs no start-up and many kills are affordable.
 Prints one JSON object: how far each killed process had come, and in what the outcome differs from the undisturbed run.
@@ -29,14 +29,14 @@ from isthmus.training import trainer as training
 from isthmus.training.checkpoint import Checkpoints
 from isthmus.training.prepared import Prepared
 
-SECONDS = 0.3  # a process trains so long at most: enough for some epochs, each with its checkpoint, but not for all
+SECONDS = 0.3  # the longest time before a kill: enough for some epochs, each with its checkpoint, but not for all
 EPOCHS = 20  # for every kill, more than a process can do before it is killed
 SETTINGS = {"batch_size": 8, "noise": "gaussian:0.5", "dropout": 0.1, "lr": 0.01}
 
 
 def train(folder: Path, ready: Prepared, *, save_always: bool, begun: Callable[[], Any]) -> None:
-    """Trains to the end, or goes on with it; calls `begun` when all is set up."""
-    warnings.simplefilter("error")  # a checkpoint that had to be moved aside would be told by a warning
+    """Trains to the end, or resumes; calls `begun` when everything is set up."""
+    warnings.simplefilter("error")  # a damaged checkpoint would cause a warning
     if save_always:
         training.CHECKPOINT_SHARE = float("inf")
     with FolderLock(folder):
@@ -61,7 +61,7 @@ def forked(work: Callable[[], None]) -> int:
 
 
 def state_of(folder: Path) -> dict[str, Any]:
-    """All that a run has come to, with the clock left out."""
+    """The state of a run, without times."""
     found = Checkpoints(folder / "checkpoint").load()
     if found is None:
         return {"step": 0}
@@ -80,7 +80,7 @@ def differences(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
 
 
 def killed_after(seconds: float, work: Callable[[Callable[[], Any]], None]) -> int:
-    """Kills the work so long after it has begun; the exit code."""
+    """Kills the work this long after it has begun; returns the exit code."""
     reading, writing = os.pipe()
     pid = forked(lambda: work(lambda: os.write(writing, b".")))
     os.close(writing)
@@ -92,7 +92,7 @@ def killed_after(seconds: float, work: Callable[[Callable[[], Any]], None]) -> i
 
 
 def ready_for(folder: Path, epochs: int, *, streamed: bool) -> Prepared:
-    """A table in memory, or one that is read from disk."""
+    """A table in memory, or one that is streamed from disk."""
     settings = SETTINGS | {"epochs": epochs}
     if not streamed:
         return tiny.prepared(tiny.table(), **settings)
@@ -110,7 +110,7 @@ def main(folder: Path, kills: int, *, streamed: bool) -> None:
         work = partial(train, folder / "killed", ready, save_always=True)
         codes.append(killed_after(chance.uniform(0, longest), lambda begun, work=work: work(begun=begun)))
         steps.append(state_of(folder / "killed")["step"])
-        longest *= 1 if steps[-1] else 2  # a machine so busy that nothing could be saved yet
+        longest *= 1 if steps[-1] else 2  # on a busy machine nothing may be saved yet
     for name in ("killed", "whole"):
         pid = forked(partial(train, folder / name, ready, save_always=False, begun=lambda: None))
         codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))

@@ -1,8 +1,8 @@
-"""The lower bounds that pyproject.toml declares, as pins for pip: what `make test-lowest` installs.
+"""Prints the lower bounds in pyproject.toml as pins for pip, for `make test-lowest`.
 
     python tests/lowest.py > pins.txt
 
-PyTorch is left out: its exact version stands in constraints.txt, since the same seed must give the same weights.
+Without PyTorch: its exact version is in constraints.txt, because the same seed must give the same weights.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ BOUND = re.compile(r"(?P<name>[\w.-]+)>=(?P<bound>[\w.]+)(,<[\w.]+)?")
 
 
 def pins(pyproject: Path = ROOT / "pyproject.toml") -> Iterator[str]:
-    """`name==bound` of every dependency, those of the extras included.
+    """`name==bound` for every dependency, including those of the extras.
 
-    Raises: ValueError for one without a lower bound.
+    Raises: ValueError for a dependency without a lower bound.
     """
     project = tomllib.loads(pyproject.read_text("utf-8"))["project"]
     extras = project["optional-dependencies"].values()
     for text in [*project["dependencies"], *(text for extra in extras for text in extra)]:
-        if text.startswith(f"{project['name']}["):  # an extra made of others
+        if text.startswith(f"{project['name']}["):  # an extra that combines others
             continue
         found = BOUND.fullmatch(text)
         if not found:

@@ -1,4 +1,4 @@
-"""Whether the texts of a figure can be read: all on the page, no two over each other."""
+"""Checks that the texts of a figure are readable: all inside the figure, no two overlapping."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from isthmus.evaluation.figures.canvas import look
 
 
 def assert_no_text_overlaps(figure: Figure) -> None:
-    """All texts, those of visible axes too, lie on the page, and no two share more than a pixel's edge."""
+    """Asserts that all texts, also of visible axes, are inside the figure, and overlap by at most a pixel's edge."""
     canvas = FigureCanvasAgg(figure)
     with look():
-        canvas.draw()  # only drawing decides which numbers stand at the axes
+        canvas.draw()  # only drawing decides which numbers appear at the axes
         written = [t for t in _texts(figure) if t.get_text() and t.get_visible()]
         boxes = np.array([t.get_window_extent(canvas.get_renderer()).extents for t in written])
     low, high = boxes[:, :2], boxes[:, 2:]

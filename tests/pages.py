@@ -1,4 +1,4 @@
-"""Reading a page as a browser would: every element with its attributes and its text."""
+"""Parses a page: every element with its attributes and its text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Element:
 
     @property
     def own(self) -> str:
-        """The text as it stands, for scripts and styles."""
+        """The unchanged text, for scripts and styles."""
         return "".join(self.parts)
 
     def all(self, tag: str = "", **attributes: str) -> list[Element]:
@@ -47,7 +47,7 @@ class Element:
 
 
 class Page(HTMLParser):
-    """The tree of a page; raises where tags do not close in order."""
+    """The tree of a page. Raises if tags do not close in order."""
 
     def __init__(self, source: str | Path) -> None:
         super().__init__(convert_charrefs=True)
@@ -85,17 +85,17 @@ class Page(HTMLParser):
 
     @property
     def data(self) -> Any:
-        """What script.js works with."""
+        """The data for script.js."""
         return json.loads(self.all("script", id="isthmus-data")[0].own)
 
     @property
     def values(self) -> set[float]:
-        """The exact numbers that stand in the page."""
+        """The exact numbers in the page."""
         return {float(e.attributes["value"]) for e in self.all("data")}
 
 
 def assert_asks_for_nothing(page: Page) -> None:
-    """No address but inline data and places in the page itself; a policy that allows only this style and script."""
+    """Asserts only inline data and links within the page, and a policy that allows only its style and script."""
     for element in page.all():
         for name in OUTSIDE & element.attributes.keys():
             assert element.attributes[name].startswith(("data:", "#")), f"<{element.tag} {name}>"
@@ -118,7 +118,7 @@ def _hash(text: str) -> str:
 
 
 def assert_readable_by_everybody(page: Page) -> None:
-    """Language, landmarks, headings without gaps, one meaning for every id, texts for pictures, heads for tables."""
+    """Asserts language, landmarks, headings without gaps, unique ids, alternative texts, and table headers."""
     assert page.all("html")[0].attributes["lang"] == "en"
     assert [len(page.all(tag)) for tag in ("header", "nav", "main", "footer", "h1")] == [1] * 5
     assert page.all("head")[0].all("title")[0].text

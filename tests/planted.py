@@ -1,4 +1,4 @@
-"""Twenty-odd trainings with one fault planted in each, and ten without any: what each is, and what must be named.
+"""Over twenty trainings with one planted fault each, and ten without: their data, and the verdict that must result.
 
 `python tests/planted.py` trains them all and prints the tables of docs/verdicts.md.
 """
@@ -22,10 +22,10 @@ from isthmus.api import Run
 
 
 class Planted(NamedTuple):
-    """A training: `make` writes the data into a folder and gives `train`'s source and settings.
+    """A training: `make` writes the data into a folder and returns `train`'s source and settings.
 
     `found` is the id of the verdict that must be the cause, or words of a note; empty for a healthy run. `or_cause` is
-    one that is as right, where rounding decides which of the two comes of it.
+    another correct one, if rounding decides between the two.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Planted(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What a training said: its verdicts, and its notes."""
+    """The verdicts and notes of a training."""
 
     run: Run
     verdicts: list[dict[str, str]]
@@ -47,12 +47,12 @@ class Heard(NamedTuple):
 
     @property
     def cause(self) -> dict[str, str]:
-        """The only alarm with something to try, or the first alarm."""
+        """The only alarm with a suggestion, or the first alarm."""
         return next((v for v in self.alarms if "try" in v), self.alarms[0] if self.alarms else {"id": "", "text": ""})
 
 
 def trained(planted: Planted, folder: Path) -> Heard:
-    """Trains it in `folder`, silently, on one thread."""
+    """Trains in `folder`, silently, on one thread."""
     source, settings = planted.make(folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -76,13 +76,13 @@ def table(path: Path, x: np.ndarray, **columns: Any) -> str:
 
 
 def rows(n: int = 600, seed: int = 0, D: int = 8) -> np.ndarray:
-    """A clean table: D columns, four of which decide the others nearly."""
+    """A clean table: D columns, four of which almost determine the others."""
     rng, mixing = np.random.default_rng(seed), np.random.default_rng(99).normal(size=(4, D))
     return rng.normal(size=(n, 4)) @ mixing + 0.3 * rng.normal(size=(n, D))
 
 
 def curved(n: int = 1000, seed: int = 0, D: int = 12) -> np.ndarray:
-    """A clean table whose D columns are curves of three numbers, which no straight code holds."""
+    """A clean table whose D columns are nonlinear functions of three numbers, which no linear code can represent."""
     rng, mixing = np.random.default_rng(seed), np.random.default_rng(99)
     hidden = rng.uniform(-1, 1, (n, 3))
     waves = np.sin(2.5 * hidden @ mixing.normal(size=(3, D)) + mixing.uniform(0, 6, D))
@@ -120,7 +120,7 @@ def _one_value(x: np.ndarray) -> np.ndarray:
 
 
 def _some_odd(x: np.ndarray) -> np.ndarray:
-    """Ten rows of another kind: their values belong to different rows."""
+    """Ten odd rows: each has values of different rows."""
     x = x.copy()
     x[:10] = 3 * np.random.default_rng(5).permuted(x[:10], axis=0)
     return x
@@ -214,7 +214,7 @@ FAULTS = (
 
 
 def _patches(seed: int) -> Callable[[Path], tuple[Any, dict]]:
-    """Color patches: an edge in any direction between two colors, which straight codes hold badly."""
+    """Color patches: an edge in any direction between two colors, which linear codes represent badly."""
 
     def make(folder: Path) -> tuple[Any, dict]:
         rng = np.random.default_rng(seed)
@@ -246,7 +246,7 @@ HEALTHY = (
 
 
 def main() -> None:
-    """Prints what every training said; names in the arguments pick some."""
+    """Prints the verdicts and notes of every training; names in the arguments select some."""
     for planted in (*FAULTS, *HEALTHY):
         if sys.argv[1:] and not any(word in planted.name for word in sys.argv[1:]):
             continue

@@ -1,4 +1,4 @@
-"""A model and a gradient that are NaN in chosen steps of the training."""
+"""A model and a gradient that are NaN in chosen training steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from isthmus.training.trainer import Trainer
 
 
 class Poisoned(nn.Module):
-    """A line whose output is NaN in training step `at` (counted from 1), where `then` is called."""
+    """A linear model whose output is NaN in training step `at` (counted from 1), which calls `then`."""
 
     def __init__(self, at: int, then: Any = None, D: int = 6) -> None:
         super().__init__()

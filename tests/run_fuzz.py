@@ -1,4 +1,4 @@
-"""Every file of a run folder flipped, cut, or replaced by something that is no file; what the commands make of it."""
+"""Damages every file of a run folder: flipped, truncated, or replaced by something that is not a file."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from isthmus.cli.command_frame import run_guarded
 from served import BEARER, HOME, app_of
 
 HANGS = 60  # seconds after which a command counts as hanging; each takes about one
-SUMMED = {"run.json", "metrics.json", "history.csv"}  # whose every change is noticed where there is a manifest
+SUMMED = {"run.json", "metrics.json", "history.csv"}  # every change is detected if there is a manifest
 ASKED = ("/", "/api/about", "/api/progress", "/api/model", "/api/pick", "/run/report", "/run/curves")
 
 
 class Told(NamedTuple):
-    """What one command said."""
+    """The output of one command."""
 
     code: int
     text: str
@@ -87,7 +87,7 @@ def other(path: Path, chance: random.Random) -> None:
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """(container, key) of every value in it."""
+    """(container, key) of every value."""
     for key, below in value.items() if isinstance(value, dict) else enumerate(value):
         yield value, key
         if isinstance(below, dict | list):
@@ -95,12 +95,12 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 CONTENT = (flip, cut, other, empty, deep, gone)
-KINDS = (pipe, folder, endless, link)  # what a file of a run cannot be
+KINDS = (pipe, folder, endless, link)  # invalid replacements of a file of a run
 
 
 @contextlib.contextmanager
 def within(seconds: int) -> Iterator[None]:
-    """Raises: TimeoutError in what takes longer, also while it waits for the system."""
+    """Raises: TimeoutError if the block takes longer, also while it waits for the system."""
 
     def late(number: int, frame: Any) -> None:
         raise TimeoutError
@@ -115,7 +115,7 @@ def within(seconds: int) -> Iterator[None]:
 
 
 def command(*words: str) -> Told:
-    """A command in this process; -1 for one that hangs."""
+    """Runs a command in this process; -1 if it hangs."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
@@ -127,7 +127,7 @@ def command(*words: str) -> Told:
 
 
 def statuses(path: Path) -> list[int]:
-    """How the app answers, which must be something; -1 for an answer that does not come."""
+    """The statuses of the app's answers; -1 for no answer."""
     found = []
     asked = TestClient(app_of(path), base_url=HOME, headers=BEARER, raise_server_exceptions=False)
     for address in ASKED:
@@ -145,7 +145,7 @@ def paths_of(run: Path) -> list[str]:
 
 
 def tries(whole: Path, broken: Path, name: str, times: dict[Callable[..., None], int]) -> Iterator[Callable[..., None]]:
-    """Each change of one file, so many times; while it is given, the folder `broken` is a copy of `whole` with it."""
+    """Yields each change of one file, this many times; meanwhile, `broken` is a copy of `whole` with the change."""
     chance = random.Random(name)
     for change in (change for change, n in times.items() for _ in range(n)):
         shutil.rmtree(broken, ignore_errors=True)
@@ -157,7 +157,7 @@ def tries(whole: Path, broken: Path, name: str, times: dict[Callable[..., None],
 
 
 def faults(name: str, change: Callable[..., None], broken: Path, counts: Counter[str], *, summed: bool) -> list[str]:
-    """What the commands and the app did that they must not; `counts` grows by their outcomes."""
+    """The failures of the commands and the app; adds their outcomes to `counts`."""
     listed, info, report = command("runs"), command("info", "runs/b"), command("report", "runs/b")
     answered = statuses(broken)
     for what, told in (("runs", listed), ("info", info), ("report", report)):
@@ -166,8 +166,8 @@ def faults(name: str, change: Callable[..., None], broken: Path, counts: Counter
     wrong = []
     if listed.code != 0 or "runs/a" not in listed.text:
         wrong.append(f"runs ended with {listed.code}: {listed.text[-300:]}")
-    right = {0, 4} | ({2} if change is gone else set())  # no run any more, or none that was judged
-    right |= {5} if change is folder and name == "report.html" else set()  # which cannot be written over it
+    right = {0, 4} | ({2} if change is gone else set())  # no longer a run, or not judged
+    right |= {5} if change is folder and name == "report.html" else set()  # the report cannot replace a folder
     wrong += [f"{told.code}: {told.text[-300:]}" for told in (info, report) if told.code not in right]
     if answered[0] != 200 or not {*answered} <= {200, 404, 409, 422}:  # 404: no such picture, 422: data that is gone
         wrong.append(f"the app answered {answered}")

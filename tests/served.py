@@ -1,4 +1,4 @@
-"""A run behind the guarded application, asked as a program would ask; and its parts for tests of the guard."""
+"""A client for a run behind the guarded application, and its parts for tests of the guard."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def app_of(path: Path, limits: Limits | None = None, **access: Any) -> FastAPI:
 
 
 def client(app: Any, **headers: str) -> TestClient:
-    """With the token unless other headers are given."""
+    """A client with the token, unless other headers are given."""
     return TestClient(app, base_url=HOME, headers=headers or BEARER, raise_server_exceptions=True)
 
 

@@ -1,4 +1,4 @@
-"""Kills shards at any instant, the whole command or one of its workers, and begins again; a program started by a test.
+"""Kills a command on shards, or one of its workers, at random times, and restarts it; a program started by a test.
 
 It forks before PyTorch and polars have any threads, so that a command costs no start-up. Prints one JSON object: what
 was killed, how each command ended, what was left half written, and which shards were computed how often.
@@ -26,12 +26,12 @@ import torch
 
 import isthmus
 import tiny
-from isthmus.pipeline import execution  # noqa: F401  (once for all processes, as it takes a second)
+from isthmus.pipeline import execution  # noqa: F401  (once for all processes, because it takes a second)
 from isthmus.runs.folder import RunFolder
 from isthmus.system import processes
 from isthmus.system.files import MANIFEST
 from isthmus.system.outputs import LISTING
-from isthmus.tools.inference import apply  # noqa: F401  (what a worker imports for its first shard)
+from isthmus.tools.inference import apply  # noqa: F401  (a worker imports it for its first shard)
 from isthmus.tools.shards import shard_folder, shard_run
 from isthmus.tools.shards.shard_listing import shards_of
 from isthmus.tools.shards.shard_run import Workers
@@ -39,11 +39,11 @@ from isthmus.tools.shards.shard_task import ShardResult, ShardTask, process_shar
 
 SHARDS, WORKERS = 12, 2
 KNOWN = {MANIFEST, LISTING}
-LEAST = 0.05  # seconds that a shard takes at least, so that kills hit shards and not what comes before
+LEAST = 0.05  # the least seconds per shard, so that kills happen during shards and not before
 
 
 def slowly(task: ShardTask) -> ShardResult:
-    """`process_shard`, noted in a file beside the results: a line for each time that a shard is begun."""
+    """`process_shard`, which also adds a line to a file next to the results whenever a shard is begun."""
     folder = Path(task.out).parents[1]
     with (folder / "begun.txt").open("a") as file:
         file.write(f"{Path(task.out).name}\n")
@@ -53,7 +53,7 @@ def slowly(task: ShardTask) -> ShardResult:
 
 @contextmanager
 def copies() -> Iterator[ProcessPoolExecutor]:
-    """As `process_pool`, by copies of this process: none of its threads would be missed."""
+    """Like `process_pool`, with forks of this process, which has no threads that they would lack."""
     given = {"mp_context": multiprocessing.get_context("fork"), "initializer": processes._begin}
     pool = ProcessPoolExecutor(WORKERS, **given)
     try:
@@ -65,7 +65,7 @@ def copies() -> Iterator[ProcessPoolExecutor]:
 
 
 def encode(folder: Path, out: str) -> None:
-    """What `isthmus encode RUN parts/ -o OUT --workers 2` does."""
+    """The work of `isthmus encode RUN parts/ -o OUT --workers 2`."""
     run, source = RunFolder(folder / "run"), str(folder / "parts")
     shards = shards_of(source, "encode", form="parquet")
     place, workers = folder / out / "codes", Workers(copies, WORKERS)
@@ -98,7 +98,7 @@ def children(pid: int) -> list[int]:
 
 
 def kill_one(pid: int, chance: random.Random) -> str:
-    """Kills a command, or a worker of it where it has one; which of them."""
+    """Kills a command, or one of its workers if it has any; returns which."""
     workers = children(pid) if chance.random() < 0.5 else []
     os.kill(chance.choice(workers) if workers else pid, signal.SIGKILL)
     return "worker" if workers else "command"
@@ -126,7 +126,7 @@ def undisturbed(folder: Path) -> tuple[int, float, dict[str, bytes]]:
 def main(folder: Path, kills: int) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("error")
-    shard_folder.SAVED_EVERY = 0.0  # what a kill costs is then what was in flight
+    shard_folder.SAVED_EVERY = 0.0  # so a kill costs only the shards in progress
     shard_run.process_shard = slowly
     make(folder)
     code, seconds, whole = undisturbed(folder)
@@ -134,13 +134,13 @@ def main(folder: Path, kills: int) -> None:
     found: dict[str, Any] = {"whole": code, "codes": [], "half": [], "rounds": 1, "seconds": round(seconds, 1)}
     while len(found["codes"]) < kills:
         pid = forked(encode, folder, "killed")
-        time.sleep(chance.uniform(0.3, 1) * seconds)  # before, nothing is written yet
+        time.sleep(chance.uniform(0.3, 1) * seconds)  # earlier, nothing is written yet
         what, code = kill_one(pid, chance), ended(pid)
-        if (what, code) != ("command", 0):  # which had come to its end before
+        if (what, code) != ("command", 0):  # the command had finished before
             found["codes"].append([what, code])
         there = contents(place)
         found["half"] += [name for name, content in there.items() if content != whole[name]]
-        if len(there) == SHARDS:  # from the start once more
+        if len(there) == SHARDS:  # start again from the beginning
             found["rounds"] += 1
             shutil.rmtree(place)
     found["last"] = ended(forked(encode, folder, "killed"))
@@ -150,7 +150,7 @@ def main(folder: Path, kills: int) -> None:
 
 
 def strays(place: Path) -> list[str]:
-    """What lies beside the results and need not."""
+    """Files next to the results that should not be there."""
     return sorted(p.name for p in place.iterdir() if p.name not in KNOWN | contents(place).keys())
 
 

@@ -1,4 +1,4 @@
-"""Half-open, slow and honest clients at one served run; a program of its own, started by a test.
+"""Half-open, slow and honest clients of one served run; a separate program, started by a test.
 
 python tests/soak.py RUN SECONDS
 
@@ -19,15 +19,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-CROWD = 400  # half-open connections that are kept up at once; 256 of them once shut the app for everybody
-HONEST, SLOW = 3, 3  # threads of each
-PATIENCE = 60.0  # seconds an honest client waits; more is no answer
+CROWD = 400  # half-open connections at a time; an earlier version of the app was blocked by 256
+HONEST, SLOW = 3, 3  # number of threads
+PATIENCE = 60.0  # seconds that an honest client waits for an answer
 ODD = ("127.0.0.1:²", f"127.0.0.1:{'8' * 5_000}", "evil.example", "127.0.0.1:\xd9\xa8", "")
 
 
 @contextlib.contextmanager
 def served(run: str) -> Iterator[tuple[dict[str, Any], int]]:
-    """`isthmus serve` in a process of its own: what it said of itself, and its number."""
+    """Runs `isthmus serve` in a separate process; returns its output and its process id."""
     command = [sys.executable, "-m", "isthmus", "serve", run, "--port", "0", "--json", "--until-closed"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -42,7 +42,7 @@ def served(run: str) -> Iterator[tuple[dict[str, Any], int]]:
 
 
 class Clients:
-    """All clients of one server; `counts` is what they saw."""
+    """All clients of one server; `counts` are the outcomes of their requests."""
 
     def __init__(self, port: int, token: str) -> None:
         self.port, self.token = port, token
@@ -64,7 +64,7 @@ class Clients:
         )
 
     def status(self, sent: Callable[[socket.socket], None]) -> str:
-        """The status of what `sent` asks, or how it failed."""
+        """The status of the answer to `sent`, or how it failed."""
         try:
             with self.connected() as asking:
                 sent(asking)
@@ -74,7 +74,7 @@ class Clients:
             return type(error).__name__
 
     def honest(self) -> None:
-        """Asks as a script does, one request after the other."""
+        """Sends one request after the other, as a script does."""
         while not self.done.is_set():
             begun = time.monotonic()
             self.count(f"honest {self.status(lambda asking: asking.sendall(self.head()))}")
@@ -93,13 +93,13 @@ class Clients:
             self.count(f"slow {self.status(slowly)}")
 
     def odd(self) -> None:
-        """Names other hosts, in digits that are none too."""
+        """Sends other host names, also with invalid digits."""
         while not self.done.is_set():
             for host in ODD:
                 self.count(f"odd {self.status(lambda asking, host=host: asking.sendall(self.head(host)))}")
 
     def half_open(self) -> None:
-        """Keeps up a crowd of connections that ask nothing, and replaces those that the server closes."""
+        """Holds many connections without requests open, and replaces those that the server closes."""
         crowd: list[socket.socket] = []
         while not self.done.is_set():
             for one in [one for one in crowd if is_closed(one)]:
@@ -127,7 +127,7 @@ def is_closed(one: socket.socket) -> bool:
 
 
 def files_of(process: int) -> int:
-    """How many files and connections a process has open, where the system tells."""
+    """How many files and connections a process has open, if the system knows."""
     folder = Path(f"/proc/{process}/fd")
     return len(list(folder.iterdir())) if folder.is_dir() else 0
 

@@ -1,4 +1,4 @@
-"""Small data, small networks and short trainings, put together from the package's own pieces."""
+"""Small data, small networks and short trainings, built from the package's own parts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Digits(NamedTuple):
 
 
 class Said(AbstractDisplay):
-    """Keeps what would have been said; may send a signal after some steps."""
+    """Records all messages; can send a signal after some steps."""
 
     draws = True
 
@@ -78,7 +78,7 @@ def table(n: int = 120, D: int = 6, seed: int = 0) -> np.ndarray:
 
 
 def config(**settings: Any) -> Config:
-    """A configuration with a tiny network, over the recipe `recipe=` (default: modern)."""
+    """A configuration with a tiny network, based on the recipe `recipe=` (default: modern)."""
     return resolve(nest(SMALL | settings))
 
 
@@ -90,7 +90,7 @@ def prepared(data: np.ndarray | Samples, **settings: Any) -> Prepared:
 
 
 def trainer(ready: Prepared, out: Path | None = None, *, own: nn.Module | None = None, **monitoring: Any) -> Trainer:
-    """A trainer at its first step, with a monitor that writes into `out`."""
+    """A trainer at its first step, with a monitor that writes to `out`."""
     model = prepare.fresh_model(ready, own)
     monitor = TrainingMonitor(model, out, patience=ready.config.training.patience, **monitoring)
     validation = ready.tensor(ready.splits.validation)
@@ -108,17 +108,17 @@ def weights(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def costs(monitor: TrainingMonitor) -> list[tuple[float, float]]:
-    """What of the history does not depend on the clock."""
+    """The part of the history that does not depend on the clock."""
     return [(row["train_cost"], row["validation_cost"]) for row in monitor.history]
 
 
 def timeless(monitor: TrainingMonitor) -> list[dict[str, float]]:
-    """The history without what the clock decides."""
+    """The history without times."""
     return [{k: v for k, v in row.items() if k != "seconds"} for row in monitor.history]
 
 
 def assert_equal_weights(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
-    """Bit for bit."""
+    """Asserts equality, bit for bit."""
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         assert torch.equal(found[name], value), f"{name} differs by up to {(found[name] - value).abs().max():g}"
@@ -126,7 +126,7 @@ def assert_equal_weights(found: dict[str, torch.Tensor], expected: dict[str, tor
 
 @contextlib.contextmanager
 def assert_global_generator_untouched() -> Iterator[None]:
-    """PyTorch's and numpy's global generators stand where they stood."""
+    """Asserts that PyTorch's and numpy's global generators were not used."""
     before = torch.random.get_rng_state(), np.random.get_state()  # noqa: NPY002
     yield
     assert torch.equal(torch.random.get_rng_state(), before[0]), "PyTorch's global generator was used"
@@ -134,7 +134,7 @@ def assert_global_generator_untouched() -> Iterator[None]:
 
 
 def assert_same_weights(found: Run | Path, expected: Run | Path) -> None:
-    """The trained models of two runs, bit for bit."""
+    """Asserts that the models of two runs are equal, bit for bit."""
     pair = [isthmus.load(run.path if isinstance(run, Run) else run) for run in (found, expected)]
     assert_equal_weights(weights(pair[0]), weights(pair[1]))
 
@@ -145,7 +145,7 @@ def costs_of(run: Run) -> list[tuple[float, float]]:
 
 
 def unscored(run: Run, folder: Path) -> Path:
-    """A copy of a run as it was left before there were scores: its monitor watched all validation samples."""
+    """A copy of a run as an older version without scores left it: its monitor used all validation samples."""
     shutil.copytree(run.path, folder)
     shutil.rmtree(folder / "latent" / ANOMALY)
     record = json.loads((folder / "run.json").read_text())
@@ -156,7 +156,7 @@ def unscored(run: Run, folder: Path) -> Path:
 
 
 def counted(monkeypatch: Any, name: str) -> list[None]:
-    """A list that grows by one whenever the function of that dotted name is called."""
+    """A list that grows by one item whenever the function with this dotted name is called."""
     module, _, attribute = name.rpartition(".")
     home, calls = importlib.import_module(module), []
     real = getattr(home, attribute)
@@ -170,7 +170,7 @@ def counted(monkeypatch: Any, name: str) -> list[None]:
 
 
 def until(true: Callable[[], object], seconds: float = 240) -> None:
-    """Waits until `true()`; fails after so many seconds, which a busy machine does not take."""
+    """Waits until `true()`; fails after this many seconds, more than a busy machine needs."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

@@ -1,4 +1,4 @@
-"""Trainings of two processes on this machine; a program of its own, started by tests.
+"""Trainings of two processes on this machine; a separate program, started by tests.
 
 It forks before PyTorch has any threads, so that a training costs no start-up. `python two_processes.py WHAT FOLDER`
 prints what the function of that name in `WORK` found, as one JSON object.
@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"  # as the command sets it, before PyTorch is there
+os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"  # as the command sets it, before PyTorch is imported
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ import kill_loop
 import tiny
 from isthmus.data.samples import Samples
 from isthmus.data.stored_rows import StoredRows
-from isthmus.pipeline import execution  # noqa: F401  (once for all processes, as it takes a second)
+from isthmus.pipeline import execution  # noqa: F401  (once for all processes, because it takes a second)
 from isthmus.pipeline.beginning import batches_for
 from isthmus.pipeline.joining import joined
 from isthmus.system import process_group
@@ -42,7 +42,7 @@ from isthmus.training.prepared import Prepared
 from isthmus.training.trainer import Trainer
 
 Work = Callable[[], Any]
-STEPS = 20  # whose costs are compared, as the contract has it
+STEPS = 20  # steps whose costs are compared, as in the contract
 RECIPES: dict[str, dict[str, Any]] = {
     "shifted images": {"augment": "shift:2", "batch_size": 33},
     "noise and dropout": {"noise": "gaussian:0.2-0.6", "dropout": 0.2},
@@ -57,12 +57,12 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 def together(*works: Work) -> tuple[list[int], list[Any]]:
-    """Exit codes and results of processes that are started together, each with its rank."""
+    """Starts processes together, each with its rank; returns their exit codes and results."""
     return _ended(begun(*works))
 
 
 def begun(*works: Work) -> list[tuple[int, int]]:
-    """Process and pipe of each."""
+    """The process and the pipe of each rank."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -74,14 +74,14 @@ def begun(*works: Work) -> list[tuple[int, int]]:
 
 
 def program(what: str, folder: Path) -> Any:
-    """What this program, started again, finds of `what`."""
+    """Starts this program again for `what`, and returns its result."""
     done = subprocess.run([sys.executable, __file__, what, folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 def alone(work: Work) -> Any:
-    """The result of a process that no launcher started."""
+    """The result of a process without a launcher."""
     return _ended([_started(work, {})])[1][0]
 
 
@@ -132,7 +132,7 @@ def trainer_of(ready: Prepared, group: AbstractGroup, out: Path | None = None) -
 
 
 def step_costs(ready: Prepared, group: AbstractGroup) -> Any:
-    """The first costs, the history without the clock, and the weights at the end."""
+    """The first costs, the history without times, and the final weights."""
     trainer = trainer_of(ready, group)
     costs, step = [], trainer._step
     trainer._step = lambda rows: costs.append(float(found := step(rows))) or found  # type: ignore[method-assign]
@@ -169,7 +169,7 @@ def _prepared(path: Path, name: str, settings: dict[str, Any]) -> Prepared:
 
 
 def ends(folder: Path) -> Any:
-    """How trainings of two processes end: by themselves, by a signal, by a kill, by an error of one or of all."""
+    """Ends trainings of two processes in all ways: normally, by a signal, by a kill, by an error of one or of all."""
     np.save(folder / "rows.npy", tiny.table(200))
     np.save(folder / "others.npy", tiny.table(200, seed=1))
 
@@ -210,12 +210,12 @@ def ends(folder: Path) -> Any:
 
 
 def _impatient(work: Work) -> Work:
-    """With a time-out of three seconds for each step."""
+    """Sets a time-out of three seconds for each step."""
     return lambda: (setattr(process_group, "PATIENCE", timedelta(seconds=3)), work())[1]
 
 
 def _small_memory(trainer: Trainer) -> None:
-    """From here on more than two samples do not fit into the decoder."""
+    """From now on, more than two samples do not fit into the decoder."""
     warnings.simplefilter("ignore")
 
     def refuse(layer: torch.nn.Module, given: tuple[torch.Tensor]) -> None:
@@ -237,7 +237,7 @@ def _at_step(step: int, doing: Callable[[Trainer], Any]) -> None:
 
 
 def kills(folder: Path, **more: Any) -> Any:
-    """Two processes, one of them killed at any instant, go on as two, until they end: beside two undisturbed ones."""
+    """Two processes, one of which is killed at random times, resume until they end; compared with undisturbed ones."""
     times, chance = int(os.environ.get("KILLS", "3")), random.Random(3)
     np.save(folder / "rows.npy", tiny.table(200))
     settings: dict[str, Any] = tiny.SMALL | kill_loop.SETTINGS | {"epochs": 40 * times} | more
@@ -258,14 +258,14 @@ def kills(folder: Path, **more: Any) -> Any:
         (one, _), (other, _) = chance.sample(started, 2)
         os.kill(one, signal.SIGKILL)
         time.sleep(0.1)
-        os.kill(other, signal.SIGTERM)  # as torchrun does once it sees that one has ended
+        os.kill(other, signal.SIGTERM)  # as torchrun does when one has ended
         codes.append(_ended(started)[0])
     ending = [together(go_on(), go_on()), together(train("whole"), train("whole"))]
     killed, whole = (kill_loop.state_of(folder / name) for name in ("killed", "whole"))
     return {"codes": codes, "ending": ending, "different": kill_loop.differences(killed, whole)}
 
 
-# 4 kB: less than the 9.6 that the rows need; four batches are shuffled at once
+# 4 kB: less than the 9.6 kB of the rows; four batches are shuffled at a time
 WORK = {"agreement": agreement, "ends": ends, "kills": kills, "streamed kills": partial(kills, memory="4KB", buffer=32)}
 
 if __name__ == "__main__":

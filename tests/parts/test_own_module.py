@@ -207,9 +207,9 @@ class TwoCodes(nn.Module):
     ("kind", "problem"),
     [
         (Half, r"given \(2, 3, 4, 4\): ValueError: it returned (2, 1, 4, 4)"),
-        (Pair, r"given \(2, 3, 4, 4\): TypeError: it returned a tuple; one tensor is needed"),
+        (Pair, r"given \(2, 3, 4, 4\): TypeError: it returned a tuple, but one tensor is needed"),
         (Silent, r"given \(2, 3, 4, 4\): KeyError: "),
-        (TwoCodes, r"given \(2, 3, 4, 4\): TypeError: its encoder returned a tuple; one tensor is needed"),
+        (TwoCodes, r"given \(2, 3, 4, 4\): TypeError: its encoder returned a tuple, but one tensor is needed"),
     ],
 )
 def test_a_module_that_does_not_give_back_its_input_is_refused_with_what_it_gave(

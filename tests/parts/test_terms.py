@@ -150,7 +150,7 @@ def test_terms_are_joined_with_a_plus_and_none_is_none() -> None:
     [
         ("contractiv", "unknown term 'contractiv'"),
         ("mmd,kernel=linear", "kernel is 'linear', but must be one of imq, rbf"),
-        ("contractive:0", "0 probes"),
+        ("contractive:0", "probes must be 1 to 65,536, not 0"),
         ("l2+l2", "two parts have the penalty 'l2'"),
     ],
 )
