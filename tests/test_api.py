@@ -1,4 +1,4 @@
-"""The methods of a run: each does what its command does, on arrays."""
+"""The methods of a run: each does the same as its command, on arrays."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ BEFORE = Path(__file__).parent / "fixtures" / "before_layers" / "table"
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run of one epoch on a table; twenty more give it other weights."""
+    """A run of one epoch on a table; twenty more epochs change its weights."""
     pl.DataFrame(ROWS, schema=list("abcdef")).write_csv(tmp_path / "rows.csv")
     isthmus.train(tmp_path / "rows.csv", out=tmp_path / "run", **tiny.FAST | {"epochs": 1, "device": "cpu"})
     return tmp_path / "run"
 
 
 def trained_on(run: Path) -> Path:
-    """Extends the run; a copy of what it became, which nobody had open."""
+    """Extends the run, and returns a copy of the result that was not open anywhere."""
     isthmus.resume(run, epochs=21, show=False)
     return Path(shutil.copytree(run, run.parent / "apart"))
 
@@ -260,7 +260,7 @@ def numbers(found: Any) -> list[float]:
 
 
 def test_fault_90_a_large_offset_from_training_to_what_comes_back(tmp_path: Path) -> None:
-    """A column of seconds is as large as any other to the cost, and comes back to a fraction of its deviation."""
+    """A column of seconds counts like any other in the cost, and is reconstructed to a fraction of its deviation."""
     rng = np.random.default_rng(0)
     t = 1.7e9 + 1444 * rng.normal(size=300)
     a = rng.normal(size=300)
@@ -279,7 +279,7 @@ def test_fault_90_a_large_offset_from_training_to_what_comes_back(tmp_path: Path
 
 
 def test_fault_90_test_data_named_apart_is_read_in_the_type_of_the_training_data(tmp_path: Path) -> None:
-    """All of it is from one moment, so that alone it would seem to need more digits, or fewer."""
+    """All of it is from one moment, so by itself it would seem to need more digits, or fewer."""
     rng = np.random.default_rng(0)
     wide, narrow = 1.7e9 + 1e8 * rng.normal(size=(60, 2)), 1.7e9 + 1e3 * rng.normal(size=(60, 2))
     for train, test, dtype in ((wide, narrow, np.float32), (narrow, wide, np.float64)):

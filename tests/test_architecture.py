@@ -1,4 +1,4 @@
-"""The package stands as docs/architecture.md draws it: layers, circles, names, sizes of files, public names."""
+"""The package agrees with docs/architecture.md: layers, cycles, names, sizes of files, public names."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_the_check_is_a_program_too() -> None:
 
 @pytest.mark.parametrize("heavy", ["torch", "pydantic", "polars", "matplotlib", "numpy"])
 def test_help_imports_nothing_heavy(heavy: str) -> None:
-    """What `isthmus --help` loads, followed through all files of the package by their top-level imports."""
+    """The modules that `isthmus --help` loads, through the top-level imports of all files of the package."""
     roots = foreign_roots("cli")
     assert heavy not in roots
     assert "typer" in roots  # or nothing was followed

@@ -1,4 +1,4 @@
-"""What the package imports is declared, and nothing in it can run code that comes with a file."""
+"""All imports of the package are declared, and none of them can run code from a file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def nodes(path: Path) -> Iterator[ast.AST]:
 
 
 def imported(path: Path) -> set[str]:
-    """The top-level names of all modules that a file imports, at whatever place."""
+    """The top-level names of all modules that a file imports anywhere."""
     found = set()
     for node in nodes(path):
         if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""What the documents say is so: the README's example, its commands, its tables, links, and the table of faults."""
+"""The documents are correct: the README's example, its commands, its tables, links, and the table of faults."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ GROUPS = [[name] for name, command in APP.commands.items() if hasattr(command, "
 
 
 def leaves(command: Any = APP) -> Iterator[Any]:
-    """Every command that does something; `feature` is a group of some."""
+    """Every command; `feature` is only a group."""
     for child in getattr(command, "commands", {}).values():
         yield from leaves(child) if hasattr(child, "commands") else [child]
 
 
 def named(words: list[str]) -> tuple[Any, list[str]]:
-    """(the command that the words begin with or None, its arguments)."""
+    """(the command at the beginning of the words or None, its arguments)."""
     command = APP
     while hasattr(command, "commands"):
         command, words = command.commands.get(words[0]) if words else None, words[1:]
@@ -47,7 +47,7 @@ def named(words: list[str]) -> tuple[Any, list[str]]:
 
 
 class ReadmeRun(NamedTuple):
-    """A real run of the README's example: what it printed, and its run folder."""
+    """A real run of the README's example: its output, and its run folder."""
 
     printed: str
     path: Path
@@ -63,21 +63,21 @@ def readme_run(tmp_path_factory: pytest.TempPathFactory) -> ReadmeRun:
 
 
 def block(language: str) -> str:
-    """The first code block of the README in that language."""
+    """The first code block of the README in this language."""
     found = re.search(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
     assert found is not None, f"the README has no block of {language}"
     return found[1]
 
 
 def rows(head: str) -> list[list[str]]:
-    """The cells of the README's table with that head."""
+    """The cells of the README's table with this header."""
     found = re.search(rf"^{re.escape(head)}\n\|[-|]+\n((?:\|.*\n)+)", README, flags=re.MULTILINE)
     assert found is not None, f"the README has no table {head}"
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in found[1].splitlines()]
 
 
 def commands() -> list[tuple[str, str]]:
-    """(document, command line) of every `isthmus …` in the documents and in the help of the program itself."""
+    """(document, command line) for every `isthmus …` in the documents and in the program's help."""
     found = []
     for path in DOCUMENTS:
         text = path.read_text("utf-8")

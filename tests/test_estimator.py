@@ -1,4 +1,4 @@
-"""`AutoEncoder` among scikit-learn's own: its checks, PCA, pipelines, searches, frames, outliers, images."""
+"""`AutoEncoder` in scikit-learn: its estimator checks, PCA, pipelines, searches, frames, outliers, images."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ OF_TRANSFORMERS = (  # what scikit-learn asks of its own transformers, besides c
 
 @pytest.fixture(scope="module")
 def fitted() -> AutoEncoder:
-    """On iris, with a code of two numbers; not to be changed."""
+    """Fitted on iris, with a code of two numbers; must not be changed."""
     return AutoEncoder(2, random_state=0).fit(IRIS)
 
 
@@ -110,7 +110,7 @@ def test_contamination_is_the_share_that_is_called_outliers(contamination: float
 
 @pytest.mark.parametrize("n", [30, 249, 2_500], ids=["few rows", "folds", "rows held out"])
 def test_fault_104_of_new_rows_as_many_are_outliers_as_of_the_old(n: int) -> None:
-    """Twenty columns of noise: the threshold of 249 rows that were trained on, by their errors, was passed by 0.67."""
+    """Twenty columns of noise: 0.67 of new rows had errors above a threshold set on the 249 training rows."""
     X = np.random.default_rng(0).normal(size=(n + 2_000, 20))
     settings = {"steps": 200} if n > 2_000 else {}
     detector = AutoEncoder(contamination=0.1, random_state=0, **settings).fit(X[:n])
@@ -120,7 +120,7 @@ def test_fault_104_of_new_rows_as_many_are_outliers_as_of_the_old(n: int) -> Non
 
 
 def test_fault_104_a_row_of_the_training_data_is_judged_like_a_new_one() -> None:
-    """What was learned of the rows themselves must not count; changed in the sixth digit, they are known no longer."""
+    """What was memorized of the rows must not matter; with a change in the sixth digit, they count as new."""
     data = load_breast_cancer()
     X = data.data[data.target == 1]
     detector = AutoEncoder(random_state=0).fit(X[:249])
@@ -142,7 +142,7 @@ def test_fault_104_copies_are_judged_by_a_model_that_saw_none_of_them() -> None:
 
 
 def test_fault_101_of_a_few_rows_none_makes_a_new_one_an_outlier() -> None:
-    """With n rows no p-value is below 1 / (n + 1): of 5 no share of 0.1 can be told, nor of 3 that trained any."""
+    """With n rows, no p-value is below 1 / (n + 1): 5 rows are too few for a share of 0.1."""
     rng = np.random.default_rng(0)
     new = rng.normal(size=(200, 4))
     for n, share in [(2, 0.1), (3, 0.5), (5, 0.1), (5, 0.5), (8, 0.1), (60, 0.01)]:
@@ -173,7 +173,7 @@ def test_fault_101_rows_as_normal_as_each_other_are_no_outliers() -> None:
 
 
 def test_what_does_not_fit_scores_lower() -> None:
-    """Points beside a curved line in six dimensions, on which the normal ones lie."""
+    """Points next to a curved line in six dimensions, which contains the normal points."""
     rng = np.random.default_rng(0)
     t = rng.uniform(-2, 2, size=(500, 1))
     normal = np.hstack([np.sin(t * k) for k in (0.5, 1, 1.5)] + [np.cos(t * k) for k in (0.5, 1, 1.5)])
@@ -197,7 +197,7 @@ def test_in_a_pipeline_and_a_grid_search() -> None:
 
 
 def test_a_bare_grid_search_chooses_by_the_error() -> None:
-    """More numbers in the code reconstruct held-out rows better."""
+    """A longer code reconstructs held-out rows better."""
     search = GridSearchCV(AutoEncoder(random_state=0, hidden=(32,), steps=80), {"z_size": [1, 2]}, cv=2).fit(IRIS)
     assert search.best_params_ == {"z_size": 2}
 

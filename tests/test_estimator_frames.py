@@ -1,4 +1,4 @@
-"""`AutoEncoder` on data frames as people have them: names, truths, dates and gaps straight in."""
+"""`AutoEncoder` on typical data frames with names, booleans, dates and gaps."""
 
 from __future__ import annotations
 

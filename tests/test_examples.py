@@ -1,4 +1,4 @@
-"""Every program in `examples/` runs as a reader would run it, and leaves what it says."""
+"""Every program in `examples/` runs as a reader would run it, and writes the files that it announces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def run_example(name: str, folder: Path, *arguments: str) -> str:
-    """What `python examples/NAME` prints when it runs in `folder`."""
+    """The output of `python examples/NAME` in `folder`."""
     command = [sys.executable, str(EXAMPLES / name), *arguments]
     done = subprocess.run(
         command, cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True

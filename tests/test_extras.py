@@ -1,4 +1,4 @@
-"""The command that a message names installs what is missing, from where the person stands."""
+"""The command in a message installs what is missing, in the user's situation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def installed(folder: Path, direct_url: dict | None) -> PathDistribution:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a pip lies that is this environment's own, and first on the path."""
+    """The path of this environment's own pip, which is the first one found."""
     programs = tmp_path / "environment" / "bin"
     programs.mkdir(parents=True)
     (programs / "pip").touch(mode=0o755)
@@ -75,7 +75,7 @@ def test_another_environments_pip_is_not_named(place: Path, tmp_path: Path, monk
 def test_outside_of_environments_the_python_is_named(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beside the system's Python there may be the pip of another version."""
+    """The first pip may belong to another version than the system's Python."""
     at(monkeypatch, installed(tmp_path, None))
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)
     assert extras.installing("umap").startswith(f"{place / 'python'} -m pip install ")
@@ -104,7 +104,7 @@ def test_windows_has_quotes_of_its_own(place: Path, tmp_path: Path, monkeypatch:
 
 
 def test_no_message_names_a_command_of_its_own() -> None:
-    """Every other text that tells people to install something would be wrong somewhere."""
+    """Any other text that tells users to install something would be wrong in some situation."""
     files = [path for path in (ROOT / "src").rglob("*.py") if path.name != "extras.py"]
     found = {path.name for path in files if re.search(r"pip install|isthmus\[", path.read_text("utf-8"))}
     assert found == set()

@@ -1,4 +1,4 @@
-"""`python -m isthmus` is the command, and Ctrl-C is one line from the first import on."""
+"""`python -m isthmus` is the command, and Ctrl-C prints one line, even during the first imports."""
 
 from __future__ import annotations
 

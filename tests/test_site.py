@@ -1,4 +1,4 @@
-"""The documentation site builds without a network, and every command and snippet of its pages runs as it stands."""
+"""The documentation site builds without a network, and every command and snippet on its pages runs unchanged."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def commands(page: Path) -> list[str]:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
-    """A folder with the files that the pages speak of."""
+    """A folder with the files that the pages mention."""
     rng = np.random.default_rng(0)
     photograph = pytest.importorskip("skimage").data.astronaut()
     for folder in ("photos", "noisy", "clean"):
@@ -54,7 +54,7 @@ def desk(tmp_path: Path) -> Path:
 
 
 def orders(rng: np.random.Generator, n: int) -> pl.DataFrame:
-    """A table as people have it: times, categories, counts, numbers and gaps."""
+    """A typical table: times, categories, counts, numbers and gaps."""
     amount = rng.poisson(3, n) + 1
     product = rng.choice(["tea", "coffee", "cocoa"], n)
     price = np.array([{"tea": 4.0, "coffee": 6.5, "cocoa": 5.25}[p] for p in product]) * amount
@@ -75,7 +75,7 @@ def orders(rng: np.random.Generator, n: int) -> pl.DataFrame:
 def test_what_a_page_says_can_be_done_from_top_to_bottom(
     page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In this process, since every start would import PyTorch again: 2 to 3 s, twice as long as most commands take."""
+    """Runs it in this process: a new one would import PyTorch again, 2 to 3 s, twice as long as most commands take."""
     monkeypatch.chdir(desk)
     monkeypatch.setattr(classifier, "STEPS", 50)  # of 1,000: what judges drawn samples here need not judge well
     for line in commands(page):

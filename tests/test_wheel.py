@@ -1,4 +1,4 @@
-"""The wheel, built here without network: it holds what the package reads at work, and nothing besides."""
+"""The wheel, built here without network: it contains what the package needs, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network without a code: layouts, strengths, files, and the linear one, which is the Wiener filter."""
+"""A network without a code: layouts, strengths, files, and the linear case, which is the Wiener filter."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_the_seed_alone_decides_its_first_weights_under_which_images_come_back()
 
 
 def test_a_linear_one_learns_the_wiener_filter() -> None:
-    """A moving average of white noise under white noise: the best 5 x 5 window solves (R_x + s^2 I) w = r_x."""
+    """A moving average of white noise with white noise added: the best 5 x 5 window solves (R_x + s^2 I) w = r_x."""
     kernel, sigma, reach = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 6, 0.5, 2
     white = torch.randn(32, 1, 66, 66, generator=seeded(0))
     x = torch.nn.functional.conv2d(white, kernel[None, None])  # (32, 1, 64, 64) of variance 1

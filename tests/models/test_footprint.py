@@ -39,7 +39,7 @@ def test_training_takes_five_numbers_a_weight_and_two_a_value() -> None:
 
 
 def test_what_is_counted_is_what_training_allocates() -> None:
-    """Weights of 40 MB: the count lies within the peak of the process, and above the weights and averages."""
+    """With weights of 40 MB, the count is below the peak of the process, and above weights and averages."""
     config = tiny.config(likelihood="gaussian", network="mlp", hidden=[3000], z_size=4, epochs=1, batch_size=64)
     expected = footprint(config.model, Preprocess((1700,), "float32")).training_bytes(64)
     ready = tiny.prepared(tiny.table(200, 1700), hidden=[3000], epochs=2)
@@ -109,7 +109,7 @@ def test_fault_64_a_training_and_its_plan_are_refused_alike(tmp_path: Any) -> No
 
 @pytest.mark.parametrize("settings", [{}, {"hidden": ()}, {"dropout": 0.5}, {"activation": "sigmoid", "hidden": (7,)}])
 def test_widths_say_what_a_pass_counts(settings: dict) -> None:
-    """The short way for layers that are all linear, against the pass through them."""
+    """The shortcut for linear layers gives the same as a pass."""
     ready = tiny.prepared(tiny.table(), **settings)
     with torch.device("meta"), torch.no_grad():
         model = Model(ready.config.model, ready.preprocess)

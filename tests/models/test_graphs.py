@@ -1,4 +1,4 @@
-"""ONNX graphs of every part that is registered, through onnxruntime against the model itself."""
+"""ONNX graphs of every registered part, run by onnxruntime and compared with the model itself."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SHORT += [(f"{net},shortcut=true", TEXTS[0]) for net in NETWORKS]
 
 
 def model_of(preprocess: Preprocess, **settings: Any) -> Model:
-    """Untrained, with biases that show when they are lost."""
+    """An untrained model whose biases are large enough that losing them is visible."""
     chosen = {"hidden": (16,), "z_size": 4, "likelihood": "gaussian"} | settings
     model = Model(ModelConfig(**chosen), preprocess).initialize(generator_for(0, "weights"))
     generator = generator_for(0, "biases")
@@ -50,7 +50,7 @@ def model_of(preprocess: Preprocess, **settings: Any) -> Model:
 
 
 def raw(preprocess: Preprocess, n: int = 7) -> np.ndarray:
-    """n raw samples over the whole range."""
+    """n raw samples from the whole range."""
     rng, shape = np.random.default_rng(0), (n, *preprocess.shape)
     kind = np.dtype(preprocess.dtype)
     if kind.kind == "u":
@@ -59,7 +59,7 @@ def raw(preprocess: Preprocess, n: int = 7) -> np.ndarray:
 
 
 def answers(graph: AbstractGraph, given: np.ndarray) -> np.ndarray:
-    """What onnxruntime makes of the samples, one alone and the rest together."""
+    """The output of onnxruntime for the samples, the first alone and the rest together."""
     session = onnxruntime.InferenceSession(onnx_bytes(graph, torch.from_numpy(given[:2]), {}))
     source, result = graph.names
     return np.concatenate([session.run([result], {source: part})[0] for part in (given[:1], given[1:])])
@@ -74,7 +74,7 @@ def assert_same(graph: AbstractGraph, given: np.ndarray, function: Callable[[np.
 
 @pytest.mark.parametrize(("network", "bottleneck"), PAIRS if os.environ.get("ISTHMUS_LONG") else SHORT)
 def test_every_network_and_bottleneck(network: str, bottleneck: str) -> None:
-    """Without the rounding to bytes, which would hide differences."""
+    """Turns off rounding to bytes, which would hide differences."""
     model = model_of(Preprocess((1, 16, 16), "float32"), network=network, bottleneck=bottleneck)
     x = raw(model.preprocess)
     assert_same(Encoder(model), x, model.encode)
@@ -132,7 +132,7 @@ def test_it_is_silent_and_leaves_the_model_as_it_was(capfd: Any) -> None:
 
 
 class Counts(nn.Module):
-    """A user's module whose code makes a number of the batch size."""
+    """A custom module whose code converts the batch size to a number."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class Counts(nn.Module):
 
 
 class Branches(nn.Module):
-    """A user's module whose code asks for values."""
+    """A custom module whose code depends on values."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class Branches(nn.Module):
 
 
 class Plain(nn.Module):
-    """A user's module that can be written."""
+    """A custom module that can be exported."""
 
     def __init__(self) -> None:
         super().__init__()

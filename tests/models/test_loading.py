@@ -49,7 +49,7 @@ def test_fault_114_weights_that_are_no_numbers_are_a_fault_of_the_model(
 
 
 def rewritten(folder: Path, change: Any) -> Path:
-    """The folder with another config.json, and a manifest that states it: what an attacker or a mistake would leave."""
+    """The folder with another config.json and a matching manifest, as by an attack or a mistake."""
     text = json.dumps(change(json.loads((folder / "config.json").read_text())))
     content = {"config.json": text.encode(), "model.safetensors": (folder / "model.safetensors").read_bytes()}
     return files.write_folder(folder, {name: lambda path, c=c: path.write_bytes(c) for name, c in content.items()})
@@ -166,7 +166,7 @@ def test_fault_64_a_model_larger_than_the_free_memory_is_not_read(
 
 
 class Small(nn.Module):
-    """An autoencoder of somebody's own."""
+    """A custom autoencoder."""
 
     def __init__(self, z_size: int = 3) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The model in float64: the same answers, for one sample as for many."""
+"""The model in float64: the same results for one sample as for many."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isthmus.randomness import generator_for
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    """Untrained, for tables of six columns."""
+    """An untrained model for tables of six columns."""
     config = tiny.config(z_size=3, likelihood="gaussian").model
     preprocess = Preprocess((6,), "float32", offset=(1.0,) * 6, scale=(0.5,) * 6)
     return Model(config, preprocess).initialize(generator_for(0, "weights")).eval()

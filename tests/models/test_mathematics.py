@@ -1,4 +1,4 @@
-"""Trained networks reach what mathematics says is best: PCA without noise, the Wiener filter with it."""
+"""Trained networks reach the mathematical optimum: PCA without noise, the Wiener filter with noise."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LINEAR = {
 
 
 def gaussian_data(n: int, deviations: list[float], seed: int = 0) -> np.ndarray:
-    """Normal data with these deviations along axes that are turned at random."""
+    """Normal data with these standard deviations along randomly rotated axes."""
     rng = np.random.default_rng(seed)
     D = len(deviations)
     axes = np.linalg.qr(rng.normal(size=(D, D)))[0]
@@ -37,7 +37,7 @@ def gaussian_data(n: int, deviations: list[float], seed: int = 0) -> np.ndarray:
 
 
 def trained(ready: Prepared) -> Model:
-    """The model after the last epoch, whatever the validation says: under one-cycle its rate is the lowest."""
+    """The model after the last epoch, without choosing by validation, because one-cycle ends with the lowest rate."""
     trainer = tiny.trainer(ready, watch="lr")
     tiny.run(trainer)
     assert trainer.monitor.best_epoch == trainer.monitor.epoch
@@ -45,7 +45,7 @@ def trained(ready: Prepared) -> Model:
 
 
 def matrix(part: torch.nn.Module) -> np.ndarray:
-    """All the layers of a linear network as one matrix, without its biases."""
+    """All layers of a linear network as one matrix, without the biases."""
     product = None
     for layer in part.modules():
         if isinstance(layer, torch.nn.Linear):
@@ -152,7 +152,7 @@ def test_the_best_constant_answer_is_the_mean(digits: tiny.Digits) -> None:
 
 
 def test_a_linear_variational_autoencoder_is_probabilistic_pca() -> None:
-    """Lucas et al. 2019, arXiv:1911.02469: at its best the bound of a linear VAE is the likelihood of pPCA itself."""
+    """Lucas et al. 2019, arXiv:1911.02469: at the optimum, the bound of a linear VAE is the likelihood of pPCA."""
     data = gaussian_data(4_000, [3, 2, 1.2, 0.5, 0.5, 0.5]) + np.float32(2)
     ready = tiny.prepared(
         data,

@@ -1,4 +1,4 @@
-"""The denoiser that the package ships: what is given back, that it takes noise out, and that it is what it says."""
+"""The included denoiser: its output, that it removes noise, and that its facts are right."""
 
 from __future__ import annotations
 

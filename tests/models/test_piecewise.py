@@ -1,4 +1,4 @@
-"""Pieces put together: nothing lost, nothing moved, every pixel a mean over the pieces that hold it."""
+"""Joining pieces: nothing is lost or moved, and every pixel is a mean over the pieces that contain it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_what_changes_nothing_gives_the_image_back(sides: tuple[int, int], dtype
 
 
 def test_a_pixel_is_the_weighed_mean_over_its_pieces() -> None:
-    """Against one pixel worked out by hand: pieces of 4 that begin at 0, 2 and 4 of 8 pixels."""
+    """Compares one pixel with a calculation by hand: pieces of 4 that begin at 0, 2 and 4 of 8 pixels."""
     numbers = iter([1.0, 10.0, 100.0])
     found = put_together(
         lambda pieces: np.stack([np.full_like(p, next(numbers)) for p in pieces]),

@@ -53,7 +53,7 @@ def test_strips_make_no_difference(shape: tuple[int, int, int], monkeypatch: pyt
 
 
 def test_the_weight_of_a_whole_picture_is_that_of_its_definition() -> None:
-    """By SciPy: means over cells, over 3 x 3 of them, and straight lines between the middles of cells."""
+    """Computed with SciPy: means over cells and over 3 x 3 cells, and linear interpolation between their centers."""
     clean, rng = picture(3, (2, 64, 48))
     noisy = clean + torch.from_numpy(rng.normal(0, 9, clean.shape)).float()
     blurred = torch.from_numpy(ndimage.gaussian_filter(noisy.numpy(), (0, 3, 3)))

@@ -1,4 +1,4 @@
-"""Images in tiles come out as whole ones do, and every pixel is kept from exactly one tile."""
+"""Tiled images give the same result as whole ones, and every pixel comes from exactly one tile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The likelihood of columns of several kinds, beside PyTorch's and SciPy's own."""
+"""The likelihood for columns of several kinds, compared with PyTorch and SciPy."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_learned_variance_is_the_normal_density() -> None:
 
 
 def test_a_constant_costs_about_one_a_column() -> None:
-    """By the entropy, the variance and the deviance that the blocks were given."""
+    """With the entropy, the variance and the deviance of the blocks."""
     x = torch.zeros(4000, 1)
     x[:1000] = 2.0
     weights = Encoding((Block("yes-no", constant=float(stats.entropy([0.25, 0.75]))),))

@@ -1,4 +1,4 @@
-"""Layers that start at components are the linear code that scikit-learn's PCA makes."""
+"""Layers that start at components give the linear code of scikit-learn's PCA."""
 
 from __future__ import annotations
 

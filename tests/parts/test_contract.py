@@ -1,4 +1,4 @@
-"""The contract suite: whatever is registered is tested from that moment on."""
+"""The contract suite, which tests every registered part automatically."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ IMAGES = ((1, 16, 16), (3, 17, 31), (4, 64, 23))
 
 
 def takes(name: str, shape: tuple[int, ...]) -> bool:
-    """Whether a network is for samples of that shape; `conv` is for images of sides from 16 pixels on."""
+    """Whether a network accepts samples of this shape; `conv` needs images with sides of at least 16 pixels."""
     return not name.startswith("conv") or (len(shape) == 3 and min(shape[1:]) >= 16)
 
 
@@ -225,7 +225,7 @@ def test_weights_come_from_the_generator_alone(name: str, scheme: str) -> None:
 
 
 class Squared(AbstractBottleneck):
-    """squared: z = h with the penalty |h|^2; a part that exists in these tests only."""
+    """squared: z = h with the penalty |h|^2; a part that exists only in these tests."""
 
     penalties: ClassVar[dict[str, float]] = {"l2": 1.0}
 

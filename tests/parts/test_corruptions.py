@@ -1,4 +1,4 @@
-"""Noise has the moments that its definition states; tolerances are five standard errors of N values."""
+"""Noise has the moments of its definition; tolerances are five standard errors of N values."""
 
 from __future__ import annotations
 

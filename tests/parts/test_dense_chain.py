@@ -1,4 +1,4 @@
-"""A written-out chain of dense layers gives PyTorch's answers and gradients."""
+"""A hand-written chain of dense layers gives PyTorch's outputs and gradients."""
 
 from __future__ import annotations
 

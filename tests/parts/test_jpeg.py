@@ -1,4 +1,4 @@
-"""JPEG as a corruption, beside Pillow's libjpeg."""
+"""JPEG as a corruption, compared with Pillow's libjpeg."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Neighbor2Neighbor: two neighbors of a cell, and the paper's cost as a squared error from another target."""
+"""Neighbor2Neighbor: two neighbors in a cell, and the paper's cost as a squared error from another target."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SHAPE = (2, 12, 20)
 
 
 def numbered(B: int = 3, shape: tuple[int, int, int] = SHAPE) -> Tensor:
-    """Every pixel of an image is its own number, a channel 1,000 more than the one before."""
+    """Every pixel of an image has a different value, and each channel adds 1,000 to the previous one."""
     C, H, W = shape
     pixels = torch.arange(H * W, dtype=torch.float32).reshape(1, 1, H, W)
     return (pixels + 1000 * torch.arange(C)[None, :, None, None]).repeat(B, 1, 1, 1)
 
 
 def halves(part: NeighborNoise, x: Tensor, seed: int) -> Pair:
-    """What the training begins with, when the regularizer counts nothing."""
+    """The pair at the beginning of training, when the weight of the regularizer is 0."""
     return part.training_pair(x, seeded(seed), lambda y: y, 0.0)
 
 
@@ -73,7 +73,7 @@ def test_the_training_pair_has_the_gradient_of_the_papers_cost() -> None:
 
 
 def test_a_linear_answer_learned_from_noisy_pictures_is_that_of_clean_ones() -> None:
-    """Of flat pictures the best multiple of a noisy pixel is that of the Wiener filter, s^2 / (s^2 + sigma^2)."""
+    """For flat pictures, the best factor on a noisy pixel is that of the Wiener filter, s^2 / (s^2 + sigma^2)."""
     generator = seeded(2)
     clean = torch.randn((4000, 1, 1, 1), generator=generator).expand(-1, 1, 8, 8)
     x = clean + 0.5 * torch.randn((4000, 1, 8, 8), generator=generator)

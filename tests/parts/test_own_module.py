@@ -1,4 +1,4 @@
-"""Modules of a user's own, in every form in which people write autoencoders."""
+"""Custom modules, in every form in which people write autoencoders."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Methods(nn.Module):
 
 
 class OnlyForward(nn.Module):
-    """No code that could be had."""
+    """A module without a code."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Convolutional(nn.Module):
 
 
 class Picky(Notebook):
-    """Asserts what it takes, as people do."""
+    """Asserts the shape of its input, as people do."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x)
@@ -163,7 +163,7 @@ def test_rows_are_tried_after_images_and_either_can_be_demanded() -> None:
 
 def test_a_demanded_form_is_kept_with_the_weights(digits: tiny.Digits, tmp_path: Path) -> None:
     class Both(nn.Module):
-        """Understands images and rows, but gives other values for rows."""
+        """Accepts images and rows, but returns other values for rows."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -269,7 +269,7 @@ def test_a_module_without_trainable_weights_is_refused(module: nn.Module, digits
 
 
 class Normalized(nn.Module):
-    """Batch normalization of a vector: on one sample it has no variance."""
+    """Batch normalization of a vector, which has no variance for one sample."""
 
     def __init__(self, norm: type[nn.Module] = nn.BatchNorm1d, **arguments: Any) -> None:
         super().__init__()

@@ -22,7 +22,7 @@ BESIDE = "conv,shortcut=true"
 
 
 def waves(n: int, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """Bytes (n, *shape) of 16 smooth waves a channel, all that a few components hold."""
+    """Bytes (n, *shape) of 16 smooth waves per channel, which a few components can represent."""
     C, H, W = shape
     y, x = np.mgrid[:H, :W]
     patterns = np.stack([np.cos(np.pi * (a * y / H + b * x / W)) for a in range(4) for b in range(4)])
@@ -96,7 +96,7 @@ def test_components_of_large_images_lie_on_a_coarser_grid(shape: tuple[int, ...]
 
 @pytest.mark.parametrize("shape", [(3, 64, 64), (1, 45, 37), (2, 20, 31)])
 def test_a_picture_of_one_color_gets_no_frame(shape: tuple[int, ...]) -> None:
-    """Whatever the kernels are, all blocks of a constant picture are refined alike, from border to border."""
+    """With any kernels, all blocks of a constant picture are refined equally, up to the border."""
     part = RefinedPicture(coarse_shape(shape), 3, 6, "silu", 0.0)
     redraw(part)
     nn.init.zeros_(part.spread.weight)
@@ -111,7 +111,7 @@ def test_a_picture_of_one_color_gets_no_frame(shape: tuple[int, ...]) -> None:
 
 
 def test_what_no_component_holds_is_learned_and_kept(tmp_path: Path) -> None:
-    """Edges at places that no component knows: a few steps are better than the components, and load as they were."""
+    """Edges at places that components cannot represent: a few steps are better than components, and load unchanged."""
     rng = np.random.default_rng(2)
     x = np.where((waves(300, (3, 32, 32), seed=3) > 128) ^ (rng.random((300, 1, 1, 1)) < 0.5), 200, 60).astype(np.uint8)
     run = isthmus.train(x, z_size=12, steps=60, threads=1, show=False, out=tmp_path / "run")

@@ -1,4 +1,4 @@
-"""The U-Net of denoisers: what follows from having no biases, how far it looks, and that all of it learns."""
+"""The U-Net of denoisers: scaling without biases, its receptive field, and that all of it is trained."""
 
 from __future__ import annotations
 

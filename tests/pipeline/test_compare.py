@@ -1,4 +1,4 @@
-"""`isthmus compare`: a table of recipes and runs, its numbers those of the runs themselves."""
+"""`isthmus compare`: a table of recipes and runs with the numbers of the runs themselves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from isthmus.tools.sampling.sampling import draw_samples
 
 @pytest.fixture(scope="module", autouse=True)
 def _short_classifiers() -> Iterator[None]:
-    """How well they tell digits apart is tested in tests/tools/sampling; five of them would take 20 s."""
+    """Replaces the digit classifiers, which tests/tools/sampling tests; five of them would take 20 s."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(classifier, "STEPS", 50)
         yield
@@ -34,7 +34,7 @@ def _short_classifiers() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def own_run(digit_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A copy, which may keep such a classifier."""
+    """A copy in which a test may save such a classifier."""
     return Run(shutil.copytree(digit_run.path, tmp_path_factory.mktemp("own") / "digits"))
 
 

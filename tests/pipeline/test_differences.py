@@ -1,4 +1,4 @@
-"""What may differ when a run goes on, what may not, and how that is told."""
+"""What may differ when a run is resumed, what may not, and the messages about it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tiny import Said
 
 
 def edit(folder: Path, **settings: str) -> None:
-    """Puts other values, written as in TOML, into the run's config.toml."""
+    """Sets other values, written as in TOML, in the run's config.toml."""
     path = folder / "config.toml"
     lines = path.read_text(encoding="utf-8").splitlines()
     for name, value in settings.items():

@@ -1,4 +1,4 @@
-"""A trained run measured again: on its own test data, on other data, and without the data it was trained on."""
+"""Evaluating a trained run again: on its own test data, on other data, and without its training data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def of_frame(frame: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> R
 
 @pytest.fixture(scope="module")
 def on_all(denoiser: Run, images: Path) -> dict[str, Any]:
-    """What the denoiser makes of the whole file."""
+    """The denoiser's output for the whole file."""
     return isthmus.evaluate(denoiser.path, images)
 
 

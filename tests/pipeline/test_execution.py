@@ -1,4 +1,4 @@
-"""What a run folder holds while it is worked in and afterwards, also when that fails."""
+"""The contents of a run folder during the work and afterward, also if it fails."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_fault_43_a_run_that_diverges_says_so_in_its_record(images: Path, tmp_pa
 
 
 def sending(number: int, times: int = 1) -> Any:
-    """A function that gets a signal, whatever it is asked."""
+    """A function that sends a signal, for any arguments."""
 
     def send(*_: Any, **__: Any) -> None:
         for _attempt in range(times):
@@ -96,7 +96,7 @@ def test_fault_54_an_extended_run_that_was_stopped_while_judging_is_judged_anew(
 
 
 class Late(Said):
-    """Sends a signal when the last epoch is over, so that the loop has no step left to notice it at."""
+    """Sends a signal after the last epoch, when the loop has no further step to notice it."""
 
     def epoch(self, row: dict[str, Any], progress: Any) -> None:
         if progress.epoch == progress.epochs:

@@ -1,4 +1,4 @@
-"""A training that is ended by hand: where it runs, after it was stopped, and where there is nothing to end."""
+"""Ending a training by hand: while it runs, after it was stopped, and when there is nothing to end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tiny import Said
 
 @pytest.fixture
 def stopped(images: Path, tmp_path: Path) -> Path:
-    """A run that a signal stopped in its third epoch of five; ten steps an epoch."""
+    """A run that a signal stopped in its third epoch of five, with ten steps per epoch."""
     out = tmp_path / "stopped"
     with pytest.raises(Interrupted):
         isthmus.train(images, out=out, **SMALL | {"batch_size": 16, "epochs": 5, "show": Said(stop_at=28)})

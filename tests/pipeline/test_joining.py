@@ -1,4 +1,4 @@
-"""Trainings of two processes, begun, stopped, killed, failed and continued."""
+"""Trainings of two processes that are started, stopped, killed, resumed, or fail."""
 
 from __future__ import annotations
 

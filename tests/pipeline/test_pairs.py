@@ -1,4 +1,4 @@
-"""Training on pairs: what goes in and what comes out are the data's own, from the first batch to the judgment."""
+"""Training on pairs: inputs and targets come from the data, from the first batch to the verdicts."""
 
 from __future__ import annotations
 

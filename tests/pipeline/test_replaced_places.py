@@ -1,4 +1,4 @@
-"""Every place of a run folder replaced by a link or a folder: nothing outside is touched, and errors are in words."""
+"""Every path of a run folder is replaced by a link or a folder: nothing outside changes, and errors are clear."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOREIGN = ("step-foreign/b", "step-000000001/c", "model/d", ".part-mine", "lates
 
 
 def documents(folder: Path) -> Path:
-    """A folder of somebody's, with names that a run has too."""
+    """A foreign folder, with names that a run also has."""
     for name in FOREIGN:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
@@ -36,7 +36,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 
 
 def replace(place: Path, kind: str, docs: Path) -> None:
-    """Puts a link or a folder where a file or folder of the run is; what was there moves to the documents."""
+    """Replaces a file or folder of the run by a link or a folder, and moves the original to the documents."""
     if os.path.lexists(place):
         place.rename(docs / "moved")
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def replace(place: Path, kind: str, docs: Path) -> None:
 
 
 def outcome(run: Path) -> str:
-    """How a resume and a report of the run end: well, or in an error of ours; any other error comes through."""
+    """Resumes and reports the run; returns success or an IsthmusError, and lets any other error pass."""
     ends = []
     for work in (lambda: isthmus.resume(run, epochs=4, show=False), lambda: report(run)):
         try:

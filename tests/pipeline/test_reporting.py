@@ -1,4 +1,4 @@
-"""Writing the page: at the end of a run, later, without the data, and when something goes wrong."""
+"""Writing the report: at the end of a run, later, without the data, and when something fails."""
 
 from __future__ import annotations
 

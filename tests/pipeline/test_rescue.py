@@ -1,4 +1,4 @@
-"""A run folder that is lost while it is trained in: it is not made again, and what was trained is saved nearby."""
+"""A run folder that disappears during training is not created again; the training is saved nearby."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tiny import FAST, Said
 
 
 class Meanwhile(Said):
-    """Does something to the run folder once an epoch is over."""
+    """Does something to the run folder after an epoch."""
 
     def __init__(self, epoch: int, act: Callable[[], Any]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A run that was interrupted goes on to the same end, a finished one is extended; other data is refused."""
+"""An interrupted run is resumed with the same result, a finished one is extended, and other data is refused."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ BEFORE = Path(__file__).parents[1] / "fixtures" / "before_layers"
 def test_a_run_from_before_resumes_by_the_rules_that_it_began_with(
     name: str, epochs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The weights beside the runs were trained by the version that began them."""
+    """The weights next to the runs were trained by the version that began them."""
     shutil.copytree(BEFORE, tmp_path / "then")
     monkeypatch.chdir(tmp_path / "then")  # its data is named by a relative path
     settings = tomllib.loads(Path(name, "config.toml").read_text())

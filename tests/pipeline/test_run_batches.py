@@ -1,4 +1,4 @@
-"""Series of runs in one folder: failures beside successes, and going on after a stop."""
+"""Series of runs in one folder: with failures, and resumed after a stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data larger than the memory it may take: read from disk by every reader, in flat memory, and resumed to the bit."""
+"""Data larger than the allowed memory: streamed by every reader, with constant memory, and resumed bit for bit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SHORT: dict[str, Any] = tiny.FAST | {"memory": "12KB", "batch_size": 8, "augment
 
 
 def source_of(folder: Path, kind: str) -> Path:
-    """The same samples in files of that kind."""
+    """The same samples in files of this kind."""
     path = folder / f"data.{kind}"
     if kind == "npy":
         np.save(path, PIXELS)
@@ -82,7 +82,7 @@ def test_few_samples_of_a_large_file_are_in_memory(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A run on data that is read from disk, never disturbed."""
+    """An uninterrupted run on data that is read from disk."""
     folder = tmp_path_factory.mktemp("whole")
     data = source_of(folder, "npy")
     return isthmus.train(
@@ -117,7 +117,7 @@ def test_fault_161_a_disk_that_is_gone_amid_an_epoch_costs_no_step(
     path.write_bytes((whole.path.parent / "data.npy").read_bytes())
 
     class Unplugs(tiny.Said):
-        """From some step on the disk gives nothing."""
+        """Makes the disk fail from some step on."""
 
         def step(self, progress: Any) -> None:
             if progress.step >= 38:

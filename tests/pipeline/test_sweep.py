@@ -1,4 +1,4 @@
-"""Which value is large enough: on curves whose answer is known; and a small sweep end to end."""
+"""Which value is large enough, for curves with a known answer; and a small sweep from beginning to end."""
 
 from __future__ import annotations
 

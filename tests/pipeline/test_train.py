@@ -1,4 +1,4 @@
-"""From data to a judged run folder, and refused where it should be."""
+"""From data to a judged run folder, and errors for invalid settings."""
 
 from __future__ import annotations
 

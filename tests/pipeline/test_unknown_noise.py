@@ -1,4 +1,4 @@
-"""Training on noisy images alone: nothing is told that only a clean image could tell."""
+"""Training on noisy images alone: reports nothing that needs a clean image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from isthmus.errors import UsageError
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Of 20 noisy pictures; trained for a few steps."""
+    """A denoiser of 20 noisy pictures, trained for a few steps."""
     folder = tmp_path_factory.mktemp("noisy")
     rng = np.random.default_rng(0)
     for k in range(20):

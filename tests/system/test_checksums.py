@@ -73,7 +73,7 @@ def test_a_manifest_that_is_not_ours_is_named_and_never_written_over(text: str, 
 def test_fault_51_121_a_kill_between_the_two_writes_damages_nothing(
     killed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The process dies at its first or second rename; a second one dies there too, then a third writes."""
+    """A process dies at its first or second rename; a second one dies there too, then a third one writes."""
     path = write_text(tmp_path / "run.json", "first")
     real, calls = os.replace, []
 
@@ -109,7 +109,7 @@ def test_fault_52_121_a_failing_disk_leaves_a_file_that_the_manifest_knows(tmp_p
 def test_who_reads_while_somebody_writes_takes_no_half_of_a_change_for_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two writes between the reader's look at the file and its look at the manifest."""
+    """Writes twice between the reader's access to the file and to the manifest."""
     path = write_text(tmp_path / "run.json", "first")
     real, reads = files.regular.read_bytes, []
 

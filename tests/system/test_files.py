@@ -157,7 +157,7 @@ def test_rights_are_those_of_the_umask_not_of_temporary_files(tmp_path: Path) ->
 
 
 def test_the_disk_holds_all_of_a_file_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a power cut the old file is there or the new one, never an empty one of that name."""
+    """After a power failure, the old or the new file exists, never an empty one with that name."""
     target, calls, replace = tmp_path / "model.bin", [], os.replace
 
     def synced(descriptor: int) -> None:

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process for as long as it was asked to, and no longer."""
+"""Freed memory stays with the process as long as requested, and no longer."""
 
 from __future__ import annotations
 

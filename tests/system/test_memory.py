@@ -1,4 +1,4 @@
-"""Free memory: told by the system and by the container, refused before an array is made."""
+"""Free memory of the system and the container; too large arrays are refused before they are allocated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names: order, one-line messages, and targets below a folder."""
+"""Names: their order, one-line messages, and paths below a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results are written beside what they are made from, never over it, and never over what somebody else put there."""
+"""Results never replace their inputs, and never files that isthmus did not write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from isthmus.system.outputs import claimed, free_path, refuse_existing, refuse_i
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of inputs, `photos/`, in the current one."""
+    """A folder of inputs, `photos/`, in the current folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos" / "cats").mkdir(parents=True)
     (tmp_path / "photos" / "a.png").write_bytes(b"a")

@@ -1,4 +1,4 @@
-"""A network disk whose calls fail for the moment: each call of a save in turn, and one that never ends failing."""
+"""A network disk with temporary errors: in each call of a save in turn, and one that fails forever."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failing_once(number: int) -> Iterator[int]:
-    """Lets the first, second, … call fail, until there is none that could."""
+    """Makes the first, second, … call fail, until no call is left."""
     at = 1
     while True:
         with failing_disk(at, number) as disk:
@@ -91,7 +91,7 @@ def test_other_errors_are_not_repeated() -> None:
 
 
 def held_open(number: int) -> PermissionError:
-    """What Windows says of a file that another program has open."""
+    """The error of Windows for a file that another program has open."""
     error = PermissionError(errno.EACCES, "The process cannot access the file")
     error.winerror = number  # type: ignore[attr-defined]
     return error

@@ -1,4 +1,4 @@
-"""No link in a run folder is followed by a writer, and a run folder that is gone is not made again."""
+"""No writer follows a link in a run folder, and a run folder that is gone is not created again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from isthmus.system.places import guard, is_gone, refuse_links
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A folder that is a run by its record, beside a folder of somebody's documents."""
+    """A folder that is a run by its record, next to a folder of documents."""
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "run.json").write_text("{}")

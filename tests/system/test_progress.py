@@ -1,4 +1,4 @@
-"""What takes long is told to whoever listens, in order, and to nobody else."""
+"""Progress is reported to the listener, in order, and to nobody else."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ WHAT = {
 
 @pytest.fixture
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Something of that name that is no file."""
+    """Creates something with this name that is not a file."""
     made = tmp_path / request.param
     match request.param:
         case "pipe":

@@ -1,4 +1,4 @@
-"""What is asked of a training through a file: read, withdrawn, and never more than two words."""
+"""Requests to a training through a file: read, withdrawn, and only two words are valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Room for arrays beyond memory: a file without a name, refused before a full disk would end the process."""
+"""Space for arrays beyond memory: an unnamed file, refused before a full disk could kill the process."""
 
 from __future__ import annotations
 

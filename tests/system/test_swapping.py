@@ -1,4 +1,4 @@
-"""A process that dies at any call, and a reader that looks at any instant: there is the old folder or the new one."""
+"""A process that dies at any call, and a reader at any time: the old or the new folder exists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from isthmus.system.swapping import clean_up, standing
 
 @pytest.fixture(params=["exchanged", "two renames"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How folders are swapped: in one step, and as on systems that cannot."""
+    """How folders are swapped: in one step, and as on systems that cannot do this."""
     if request.param == "two renames":
         monkeypatch.setattr(swapping, "_exchange", lambda part, folder: False)
     return request.param
@@ -33,7 +33,7 @@ def save(folder: Path, text: str) -> None:
 
 
 def content(folder: Path) -> str:
-    """What the folder holds, once its two files agree with its manifest and with each other."""
+    """The contents of the folder, after checking its two files against the manifest and each other."""
     files.verify_folder(folder)
     a, b = (folder / "a.txt").read_text(), (folder / "b.txt").read_text()
     if b != 2 * a:
@@ -52,7 +52,7 @@ def forked(work: Callable[[], None]) -> int:
 
 
 def dying_at(n: int, work: Callable[[], None]) -> None:
-    """Does the work in this process, which ends without a word at its n-th call of the system."""
+    """Does the work in this process, which dies at its n-th system call."""
     left = [n]
 
     def guarding(call: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Work in threads: order, failures beside results, progress."""
+"""Work in threads: order, failures among results, progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The moving average of the weights: its formula, that training goes on beside it, and that a checkpoint keeps it."""
+"""The moving average of the weights: its formula, the unchanged training, and checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A captured step against the step itself, with a recorder for the processor that keeps to what a CUDA graph does."""
+"""A captured step compared with the step itself, with a CPU recorder that behaves like a CUDA graph."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WAITS = {f"aten.{name}.default" for name in ("_local_scalar_dense", "is_nonzero"
 
 
 class Recording(TorchDispatchMode):
-    """Every operation, with the tensors that it took and gave: on a GPU these are addresses, and numbers are fixed."""
+    """Records every operation with its tensors: on a GPU these are addresses, and numbers are fixed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Recording(TorchDispatchMode):
 
 
 class Recorder(AbstractRecorder):
-    """Records on the processor."""
+    """Records on the CPU."""
 
     def __init__(self) -> None:
         self.warmed = self.recorded = self.repeated = 0
@@ -73,7 +73,7 @@ class Recorder(AbstractRecorder):
 
 
 def captured(trainer: Trainer) -> Recorder:
-    """Lets the trainer's step be a captured one."""
+    """Replaces the trainer's step by a captured one."""
     recorder = Recorder()
     assert isinstance(trainer.step, EagerStep)
     trainer.step.never_waits = True
@@ -131,7 +131,7 @@ def test_a_captured_run_equals_the_eager_one(settings: dict[str, Any], digits: t
 
 
 def assert_alike(ready: Any) -> None:
-    """The captured run has the weights of the eager one, and nothing was said."""
+    """Asserts that the captured run has the weights of the eager one, and no notes."""
     (eager, _), (found, recorder) = trained(ready, capture=False), trained(ready, capture=True)
     assert found.step.notes == []
     assert recorder is not None

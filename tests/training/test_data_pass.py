@@ -1,4 +1,4 @@
-"""What a pass over the training data is: the note before a training, and the plan of it, count the same steps."""
+"""The size of a pass: the note before a training and its plan count the same steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from isthmus.recipes import resolve
 def test_fault_164_patches_are_counted_as_they_are_drawn(
     steps: int, plan: tuple[int, int], told: list[str], tmp_path: Path
 ) -> None:
-    """Of 8 images of 96 x 96 pixels 6 are trained on; 3 patches of 64 pixels cover one, so 18 make 5 batches of 4."""
+    """6 of 8 images of 96 x 96 pixels are for training; 3 patches of 64 pixels cover one, so 18 make 5 batches of 4."""
     rng = np.random.default_rng(0)
     for i in range(8):
         Image.fromarray(rng.integers(0, 256, (96, 96), np.uint8)).save(tmp_path / f"{i}.png")

@@ -11,7 +11,7 @@ from isthmus.training.trainer import Progress
 
 
 class Screen(io.StringIO):
-    """A terminal that is only looked at."""
+    """A terminal that only records its output."""
 
     encoding = "utf-8"  # type: ignore[assignment]
 

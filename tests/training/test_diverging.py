@@ -1,4 +1,4 @@
-"""Costs and gradients that are no numbers: what is skipped, what stops the training, and what is named as the cause."""
+"""Costs and gradients that are not numbers: what is skipped, what stops the training, and the reported cause."""
 
 from __future__ import annotations
 

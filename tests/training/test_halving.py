@@ -1,4 +1,4 @@
-"""Steps for which memory does not suffice: the gradients of the pieces are those of the whole batch."""
+"""Steps that do not fit into memory: the gradients of the pieces are those of the whole batch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST = 3  # samples that fit, of 16
 
 
 def short_of_memory(module: nn.Module, most: int = MOST, error: Exception | None = None) -> None:
-    """From now on the module takes no more than `most` samples in training."""
+    """Makes the module fail for more than `most` samples in training."""
 
     def refuse(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
         if len(given[0]) > most and layer.training and torch.is_grad_enabled():

@@ -1,4 +1,4 @@
-"""A training that leaves nothing but the model."""
+"""A training that returns only the model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROWS = Samples(tiny.table(), "rows")
 
 
 def test_it_trains_as_a_run_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same seed, data and settings give the weights that the trainer gives, and no file."""
+    """The same seed, data and settings give the same weights as the trainer, and no file."""
     monkeypatch.chdir(tmp_path)
     config = tiny.config(epochs=4, batch_size=16)
     trained = train_in_memory(config, ROWS, held_out=0.25)

@@ -1,4 +1,4 @@
-"""The notebook's Callback: what its library did well, and tests for each of that library's known mistakes."""
+"""The notebook's Callback: its useful behavior, and a test for each known mistake of its library."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from isthmus.training.checkpoint import Checkpoints
 
 
 def one_weight(value: float = 0.0) -> nn.Linear:
-    """A network of a single weight, which tells what epoch it is of."""
+    """A network with a single weight, which is the number of its epoch."""
     model = nn.Linear(1, 1, bias=False)
     return set_weight(model, value)
 
@@ -37,7 +37,7 @@ def weight_of(monitor: Monitor) -> float:
 
 
 def watched(values: list[float], **settings: Any) -> tuple[Monitor, int]:
-    """Logs the values until the monitor says stop; the weight is the epoch. Gives the last epoch."""
+    """Logs the values until the monitor stops, with the epoch as the weight; returns the last epoch."""
     monitor = Monitor(one_weight(), **settings)
     for epoch, value in enumerate(values, 1):
         set_weight(monitor.model, epoch)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Level and reach of noise, estimated from noisy pictures alone."""
+"""Level and correlation of noise, estimated from noisy pictures alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PHOTO = ModelConfig(network="unet", noise="unknown")
 
 
 def pictures(sigma: float, blur: float = 0.0) -> Tensor:
-    """Flat and curved parts with noise of that deviation, white or blurred by so many pixels."""
+    """Flat and curved parts with noise of this standard deviation, white or blurred by this many pixels."""
     rng = np.random.default_rng(0)
     clean = ndimage.gaussian_filter(rng.standard_normal((12, 1, 120, 120)), (0, 0, 12, 12)) * 3
     noise = ndimage.gaussian_filter(rng.standard_normal(clean.shape), (0, 0, blur, blur))

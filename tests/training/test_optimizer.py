@@ -39,7 +39,7 @@ def theirs(model: nn.Module) -> torch.optim.AdamW:
 
 
 def backward(model: nn.Module, step: int, places: dict[int, torch.Tensor] | None = None) -> None:
-    """Gradients of step `step`; with `places` they lie there, as layers that write their own leave them."""
+    """Sets the gradients of step `step`; in `places`, if given, as layers that write their own gradients do."""
     model.zero_grad()
     x = torch.randn(8, 5, generator=torch.Generator().manual_seed(step))
     model(x).square().mean().backward()
@@ -60,7 +60,7 @@ def by_pytorch(optimizer: torch.optim.AdamW, share: float) -> None:
 
 @pytest.fixture(params=["kernel", "no kernel"], autouse=True)
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Tries a PyTorch as it is, and one that took its private function away."""
+    """Tests PyTorch as it is, and without its private function."""
     if request.param != "kernel":
         monkeypatch.setattr("isthmus.training.flat_group.KERNEL", "_taken_away_")
     return request.param

@@ -24,7 +24,7 @@ IMAGE, TABLE = Preprocess((1, 28, 28), "uint8", range=(0.0, 1.0)), Preprocess((5
 
 
 def counts(hot: int | None = None) -> np.ndarray:
-    """20 images of counts from 100 to 4,000, with one pixel that is hot."""
+    """20 images of counts from 100 to 4,000, with one hot pixel."""
     x = np.linspace(100, 4_000, 20 * 3 * 16 * 16).astype(np.uint16).reshape(20, 3, 16, 16)
     if hot is not None:
         x[::2, 0, 3, 3] = hot
@@ -67,7 +67,7 @@ def test_fault_47_the_batch_size_is_lowered_to_the_data_and_said() -> None:
 
 
 def test_fault_42_tables_beyond_a_sigmoid_are_refused() -> None:
-    """Standardized columns are below 0 in half of the rows, where no mean of a sigmoid reaches."""
+    """Standardized columns are below 0 in half of the rows, which a sigmoid cannot reach."""
     with pytest.raises(DataError, match="but the gaussian,output=sigmoid cost needs 0 to 1") as caught:
         tiny.prepared(tiny.table(40), likelihood="gaussian,output=sigmoid")
     assert "--scale minmax" in str(caught.value.fix)

@@ -1,4 +1,4 @@
-"""Several processes, started together on this machine, beside one: costs of steps, histories and weights."""
+"""Several processes on this machine compared with one: costs of steps, histories and weights."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_fault_71_a_process_without_a_sample_of_the_last_batch_is_waited_for(fou
 
 
 def assert_same_history(found: list[dict[str, float]], expected: list[dict[str, float]]) -> None:
-    """Costs and penalties of each epoch; counts of discrete codes follow from rounding only where it decides."""
+    """The costs and penalties of each epoch, but not counts of discrete codes, which rounding can change."""
     assert len(found) == len(expected)
     for row, other in zip(found, expected, strict=True):
         assert row == pytest.approx(other, rel=1e-4, abs=1e-5)

@@ -1,4 +1,4 @@
-"""Sizes that are offered for images train, whatever network was asked for."""
+"""Suggested image sizes can be trained on, for any network."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_the_choice_is_written_into_the_configuration_and_a_given_one_is_kept(
 def test_fault_50_the_same_number_of_threads_gives_the_same_weights(
     settings: dict, two_threads: None, digits: tiny.Digits
 ) -> None:
-    """What the module's docstring promises, at the layer sizes of the shipped recipes."""
+    """The promise of the module's docstring, for the layer sizes of the recipes."""
     found: dict[int, list[dict]] = {1: [], 2: []}
     for n in (1, 2, 1, 2):
         torch.set_num_threads(n)

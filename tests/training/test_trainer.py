@@ -1,4 +1,4 @@
-"""The loop against a bare one in plain PyTorch, against itself interrupted, and against what can go wrong."""
+"""The training loop compared with a plain PyTorch loop and with an interrupted one, and with faults."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def trained(ready: Prepared, out: Path | None = None, **about: Any) -> Trainer:
 
 
 def assert_same_run(found: Trainer, expected: Trainer) -> None:
-    """Weights, best weights and all costs, bit for bit."""
+    """Asserts equal weights, best weights and costs, bit for bit."""
     tiny.assert_equal_weights(tiny.weights(found.model), tiny.weights(expected.model))
     tiny.assert_equal_weights(found.monitor.best_weights, expected.monitor.best_weights)
     assert tiny.timeless(found.monitor) == tiny.timeless(expected.monitor)
@@ -63,7 +63,7 @@ def test_fault_50_the_same_seed_gives_the_same_weights_and_another_does_not(
 
 
 def stop_at(step: int, number: int = signal.SIGTERM) -> Any:
-    """Sends this process a signal once `step` steps are done; the loop calls back every eight."""
+    """Sends this process a signal after `step` steps; the loop calls it every eight steps."""
 
     def on_step(progress: Progress) -> None:
         if progress.step == step:
@@ -117,7 +117,7 @@ def test_a_signal_between_two_looks_does_not_hide_a_bad_cost(tmp_path: Path) -> 
 
 
 class Patience:
-    """Costs that get better until epoch `best` and worse afterwards."""
+    """Costs that improve until epoch `best` and get worse afterward."""
 
     def __init__(self, best: int) -> None:
         self.best, self.epoch = best, 0
@@ -371,7 +371,7 @@ def test_noise_is_fresh_in_every_step_and_fixed_in_validation(monkeypatch: pytes
 
 
 class Dropping(nn.Module):
-    """Notes what its dropout leaves of ones in training."""
+    """Records what its dropout leaves of ones in training."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -403,7 +403,7 @@ def test_dropout_draws_anew_in_every_step_and_the_same_in_every_run() -> None:
 
 
 def request_at(trainer: Trainer, step: int, what: str) -> Any:
-    """Makes a request of the training once `step` steps are done; a pause is over once it was saved."""
+    """Makes a request to the training after `step` steps; a pause ends when everything is saved."""
 
     def on_step(progress: Progress) -> None:
         if progress.step == step:
@@ -415,7 +415,7 @@ def request_at(trainer: Trainer, step: int, what: str) -> Any:
 
 
 def test_dropout_seeds_no_device_but_the_one_that_trains(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch keeps the seed of every step, and the stack at that moment, for a GPU that was not used yet."""
+    """For a GPU that was not used yet, PyTorch stores the seed of every step and a stack trace."""
     seeded = tiny.counted(monkeypatch, "torch.cuda.manual_seed_all")
     trained(tiny.prepared(tiny.table(40), epochs=2, dropout=0.5))
     assert seeded == []
