@@ -230,7 +230,7 @@ def test_fault_60_swapped_files_are_found(tmp_path: Path) -> None:
 def test_fault_61_a_cut_or_missing_file_is_named(name: str, tmp_path: Path) -> None:
     folder = whole(tmp_path)
     (folder / name).write_bytes((folder / name).read_bytes()[:-2])
-    with pytest.raises(ModelFileError, match=rf"{name} (is damaged: \d bytes|cannot be read)") as caught:
+    with pytest.raises(ModelFileError, match=rf"{name} (is damaged: its \d bytes|cannot be read)") as caught:
         files.verify_folder(folder)
     assert caught.value.exit_code == 4
     (folder / name).unlink()

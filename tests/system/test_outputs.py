@@ -84,7 +84,7 @@ def test_files_of_others_are_listed_and_none_is_touched(tmp_path: Path) -> None:
     names = [f"{i:02}.png" for i in range(12)]
     for name in names[1:]:
         (tmp_path / name).write_text("theirs")
-    with pytest.raises(UsageError, match="holds 11 files that would be overwritten") as caught:
+    with pytest.raises(UsageError, match="contains 11 files that would be overwritten") as caught:
         write([tmp_path / name for name in names])
     assert list(caught.value.problems) == names[1:]
     assert "… and 1 more" in str(caught.value)
@@ -98,7 +98,7 @@ def test_what_we_wrote_is_written_anew_unless_somebody_changed_it(tmp_path: Path
     write(paths, "again")
     assert [path.read_text() for path in paths] == ["again", "again"]
     paths[1].write_text("retouched by hand")
-    with pytest.raises(UsageError, match="holds a file that would be overwritten") as caught:
+    with pytest.raises(UsageError, match="contains a file that would be overwritten") as caught:
         write(paths)
     assert list(caught.value.problems) == ["b.png"]
     write(paths[:1], "third")
@@ -129,7 +129,7 @@ def test_a_damaged_listing_protects_everything(tmp_path: Path) -> None:
 
 def test_a_dangling_link_is_a_file_of_others(tmp_path: Path) -> None:
     (tmp_path / "a.png").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="holds a file"):
+    with pytest.raises(UsageError, match="contains a file"):
         write([tmp_path / "a.png"])
     assert not (tmp_path / "nowhere").exists()
 

@@ -82,7 +82,7 @@ def test_pictures_are_not_written_over_those_they_are_made_from(
         function(denoiser, photos / "a.png", photos / "a.png")
     with pytest.raises(UsageError, match="is inside the input"):
         function(denoiser, photos, photos / "out")
-    with pytest.raises(UsageError, match="holds a file that would be overwritten"):  # photos/a.png, by another way
+    with pytest.raises(UsageError, match="contains a file that would be overwritten"):  # photos/a.png, by another way
         function(denoiser, photos / "a.png", photos)
     assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
     assert function(denoiser, photos, tmp_path / "out").n == 3

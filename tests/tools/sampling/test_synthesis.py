@@ -207,7 +207,7 @@ def test_inputs_are_not_written_over(digit_run: Run, images: Path, tmp_path: Pat
     foreign = tmp_path / "out" / "grid.png"
     foreign.parent.mkdir()
     foreign.write_text("mine")
-    with pytest.raises(UsageError, match="holds a file that would be overwritten"):
+    with pytest.raises(UsageError, match="contains a file that would be overwritten"):
         synthesis.sample(digit_run, 2, tmp_path / "out", judge=False)
     assert foreign.read_text() == "mine"
 

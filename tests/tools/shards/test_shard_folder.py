@@ -129,7 +129,7 @@ def test_what_others_wrote_is_never_replaced(run: RunFolder, parts: Path, tmp_pa
     out = tmp_path / "codes"
     out.mkdir()
     (out / "part-3.csv").write_text("mine")
-    with pytest.raises(UsageError, match="holds a file that would be overwritten"):
+    with pytest.raises(UsageError, match="contains a file that would be overwritten"):
         processed(run, parts, out)
     assert [path.name for path in out.iterdir()] == ["part-3.csv"]
     for place in (parts, parts / "codes", tmp_path):
