@@ -192,7 +192,7 @@ def test_patches_larger_than_the_image_are_refused(shape: tuple[int, ...]) -> No
 
 def test_poisson_noise_wants_data_that_cannot_be_negative() -> None:
     for range in (None, (-1.0, 1.0)):
-        with pytest.raises(UsageError, match="poisson noise needs data that cannot be negative"):
+        with pytest.raises(UsageError, match="poisson noise needs data without negative values"):
             corruption("poisson:30", range)
     assert corruption("poisson:30", (0.0, 1.0))(drawn(2, 3), seeded(0)).x_in.shape == (2, 3)
 

@@ -96,7 +96,7 @@ def test_a_process_that_was_killed_holds_nothing(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "cut", "words"),
     [
-        ("model.safetensors", 1000, "model.safetensors is damaged: 1,000 bytes"),
+        ("model.safetensors", 1000, "model.safetensors is damaged: its 1,000 bytes"),
         ("config.json", None, "'config.json' is missing"),
         ("MANIFEST.json", 3, "MANIFEST.json cannot be read"),
     ],

@@ -79,7 +79,7 @@ class Poisson(AbstractNoise):
 
     def __init__(self, level: float | str, *, clip: bool = True, range: Range = None, limits: Range = None) -> None:
         if range is None or range[0] < 0:
-            raise ValueError("poisson noise needs data that cannot be negative, such as images")
+            raise ValueError("poisson noise needs data without negative values, such as images")
         self.level, self.range = Level(level, low=1e-3, high=PHOTONS), limits if clip else None
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -138,7 +138,7 @@ def test_a_broken_file_is_named_and_the_others_are_written(
     [
         (["encode", "{run}", "{x}", "-o", "{out}.csv"], 2, "has no code"),
         (["sample", "{run}", "-o", "{out}"], 2, "has no code"),
-        (["denoise", "{run}", "{x}", "-o", "{out}.png", "--strength", "3"], 2, "the strength is 3; 0 to 1 are allowed"),
+        (["denoise", "{run}", "{x}", "-o", "{out}.png", "--strength", "3"], 2, "the strength is 3; allowed are 0 to 1"),
     ],
 )
 def test_what_it_cannot_do_is_said(
