@@ -39,10 +39,10 @@ def test_srun_need_not_say_what_is_local() -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"RANK": "4"}, "is no process of them"),
+        ({"RANK": "4"}, "ranks must be below their sizes"),
         ({"RANK": "first"}, "RANK='first' is not a whole number"),
-        ({"LOCAL_RANK": "2"}, "is no process of them"),
-        ({"LOCAL_WORLD_SIZE": "5"}, "is no process of them"),
+        ({"LOCAL_RANK": "2"}, "ranks must be below their sizes"),
+        ({"LOCAL_WORLD_SIZE": "5"}, "ranks must be below their sizes"),
         ({"MASTER_ADDR": ""}, "MASTER_ADDR is not set, but WORLD_SIZE=4 is"),
         ({"WORLD_SIZE": "4444444444"}, "is not a whole number"),
     ],

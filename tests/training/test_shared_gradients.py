@@ -78,7 +78,7 @@ def test_batch_normalization_is_refused_in_words() -> None:
     ready = tiny.prepared(tiny.table(), network="own")
     own = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Linear(6, 6))
     model = tiny.prepare.fresh_model(ready, own)
-    with pytest.raises(UsageError, match="BatchNorm1d, which looks at all samples of a batch together"):
+    with pytest.raises(UsageError, match="BatchNorm1d, which needs all samples of a batch at once"):
         refuse_coupled(model)
 
 

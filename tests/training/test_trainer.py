@@ -277,7 +277,7 @@ def test_fault_52_a_failing_disk_does_not_stop_training_until_its_end(
     trainer = trained(ready, tmp_path)
     assert_same_run(trainer, whole)
     assert trainer.progress.log == [
-        f"checkpoint of epoch {i} could not be saved: the disk is full. Training goes on." for i in (1, 2)
+        f"the checkpoint of epoch {i} could not be saved: the disk is full. Training continues." for i in (1, 2)
     ]
     assert calls == [12, 24, 36, 48]
 

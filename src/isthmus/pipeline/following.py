@@ -46,6 +46,6 @@ def _train(trainer: Trainer) -> None:
 
 
 def _stopped(exit_code: int = EXIT_CODES[SIGINT]) -> Interrupted:
-    error = Interrupted("INTERRUPTED", "stopped with the first process, which says how to go on.", exit_code=exit_code)
+    error = Interrupted("INTERRUPTED", "stopped with the first process.", exit_code=exit_code)
     error.is_told = True
     return error

@@ -1,4 +1,4 @@
-"""Which of several processes this one is, where torchrun, or srun with the same variables, started them together."""
+"""Which of several processes this one is, if torchrun, or srun with the same variables, started them together."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from dataclasses import dataclass
 
 from isthmus.errors import UsageError
 
-NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torch.distributed reads as well
+NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # torch.distributed reads them as well
 
 
 @dataclass(frozen=True)
 class Launch:
     """This process is number `rank` of `size`, from 0, and number `local_rank` of the `local_size` on this machine.
 
-    `attempt` counts how often the launcher has started them again after one of them had failed; `name` is one that it
-    keeps then.
+    `attempt` counts how often the launcher has restarted them after one had failed; `name` stays the same then.
     """
 
     rank: int
@@ -29,9 +28,9 @@ class Launch:
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
-    """What the launcher says; None where this process is alone.
+    """The launcher's settings for this process; None if it is alone.
 
-    Raises: UsageError where it says only a part, or what cannot be.
+    Raises: UsageError if they are incomplete or invalid.
     """
     if environment.get("WORLD_SIZE", "1") == "1" or "RANK" not in environment:
         return None
@@ -49,17 +48,17 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
         _name(environment),
     )
     if not found.rank < size or not found.local_rank < local_size <= size:
-        raise _wrong(f"{found} is no process of them.")
+        raise _wrong(f"ranks must be below their sizes, and LOCAL_WORLD_SIZE at most WORLD_SIZE, but got {found}.")
     return found
 
 
 def is_first(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process is alone or the first of several: the one that speaks and writes."""
+    """Whether this process is alone or the first of several, which prints and writes."""
     return environment.get("WORLD_SIZE", "1") == "1" or environment.get("RANK", "0") == "0"
 
 
 def _name(environment: Mapping[str, str]) -> str:
-    """The launcher's own name for what it started; where it has none, its process and machine."""
+    """The launcher's name for this start, otherwise its process and machine."""
     given = environment.get("TORCHELASTIC_RUN_ID", "none")
     return f"{os.getppid()} on {socket.gethostname()}" if given == "none" else given
 
@@ -72,7 +71,7 @@ def _number(environment: Mapping[str, str], name: str, usual: int) -> int:
 
 
 def _wrong(what: str) -> UsageError:
-    message = f"the variables that say which of several processes this is do not fit: {what}"
+    message = f"the environment variables for several processes are invalid: {what}"
     return UsageError("USAGE-PROCESSES", message, fix="start with torchrun, or first `unset RANK WORLD_SIZE`")
 
 

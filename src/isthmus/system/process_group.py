@@ -1,7 +1,7 @@
-"""Several processes that work together: sums and copies of tensors, small values as JSON, and who has ended.
+"""Several processes that work together: sums and copies of tensors, small values as JSON, and which have ended.
 
-The tensors travel by torch.distributed (gloo, or NCCL between GPUs). All else is written as JSON into the table that
-the launcher holds, where waiting has no limit as long as whoever is waited for gives signs of life.
+Tensors are exchanged with torch.distributed (gloo, or NCCL between GPUs). Everything else is written as JSON to the
+launcher's key-value store, where waiting has no time limit as long as the other process sends heartbeats.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from isthmus.system.launch import Launch
 from isthmus.system.memory import size_of
 
 PATIENCE = timedelta(seconds=300)  # for a step of the others: a checkpoint on a slow disk takes seconds, not minutes
-FAREWELL = 10.0  # seconds in which the others may still read the table of a process that ends
-POLL = 0.02  # seconds between two looks at the table, at first; up to half a second later
-JOINED = count()  # a training after the other may come in one process: each has its own part of the table
+FAREWELL = 10.0  # seconds in which the others can still read the store of a process that ends
+POLL = 0.02  # seconds between two checks of the store, at first; later up to half a second
+JOINED = count()  # a process may run several trainings: each has its own part of the store
 
 
 class AbstractGroup(ABC):
-    """The processes of one training; `rank` is this one's number of `size`, from 0. The first one speaks and writes."""
+    """The processes of one training; `rank` is this one's number, 0 to `size` - 1. The first one prints and writes."""
 
     rank: int
     size: int
@@ -44,27 +44,27 @@ class AbstractGroup(ABC):
 
     @abstractmethod
     def sum_(self, values: Tensor) -> Tensor:
-        """The sum over all processes, in the place of each one's values; the same bits everywhere."""
+        """Replaces the values by the sum over all processes; the same bits everywhere."""
 
     @abstractmethod
     def copy_(self, values: Tensor) -> Tensor:
-        """The first process's values, in the place of each one's."""
+        """Replaces the values by those of the first process."""
 
     @abstractmethod
     def exchange(self, value: Any) -> list[Any]:
-        """The values of all, which JSON can hold, in the order of their ranks. As `sum_`, all must call it."""
+        """The JSON values of all processes, in the order of their ranks. Like `sum_`, all must call it."""
 
     def first_of(self, value: Any) -> Any:
         """The value of the first process."""
         return self.exchange(value if self.is_first else None)[0]
 
     def slice_of(self, n: int) -> slice:
-        """Which of n samples this process computes: as many as the others, or one more; none where n < size."""
+        """Which of n samples this process computes: as many as the others, or one more; may be empty if n < size."""
         return slice(n * self.rank // self.size, n * (self.rank + 1) // self.size)
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Inside, an error of one process is an error of all, raised by each once all have come to the end."""
+        """If a process has an error in the block, all processes raise it when all have reached the end."""
         caught: Exception | None = None
         try:
             yield
@@ -87,13 +87,13 @@ class AbstractGroup(ABC):
         raise error from caught
 
     def name(self, rank: int) -> str:
-        """A process in words."""
+        """The name of a process for messages."""
         return f"rank {rank}"
 
 
 @final
 class OneProcess(AbstractGroup):
-    """A process alone."""
+    """A group of one process."""
 
     rank, size = 0, 1
 
@@ -109,7 +109,7 @@ class OneProcess(AbstractGroup):
 
 @final
 class ProcessGroup(AbstractGroup):
-    """Processes that a launcher started together, joined through `store`, a table that all of them reach."""
+    """Processes that a launcher started together, connected by the key-value store `store`."""
 
     def __init__(self, launch: Launch, store: Any, backend: str) -> None:
         self.launch, self.rank, self.size = launch, launch.rank, launch.size
@@ -151,7 +151,7 @@ class ProcessGroup(AbstractGroup):
         return f"rank {rank}" + (f" ({self._names[rank]})" if self._names else "")
 
     def leave(self, error: BaseException | None = None) -> None:
-        """Ends the membership; of an error that ends it the others learn, so that they can name it."""
+        """Leaves the group; an error is passed to the others, so that they can name it."""
         if error is not None and not isinstance(error, PeerLostError) and not getattr(error, "is_told", False):
             with suppress(RuntimeError):
                 self.table.set(f"error/{self.rank}", json.dumps(as_note(error)))
@@ -165,7 +165,7 @@ class ProcessGroup(AbstractGroup):
 
     @property
     def _holds_table(self) -> bool:
-        """Whether the table ends with this process: torchrun keeps one that outlives them all."""
+        """Whether the store ends with this process; torchrun has one that outlives them all."""
         return self.is_first and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
 
     def _wait_for_others(self) -> None:
@@ -175,10 +175,10 @@ class ProcessGroup(AbstractGroup):
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
-        """An error of the network in words: which process has ended, and its last error."""
+        """Turns network errors into ours: which process has ended, and its last error."""
         try:
             yield
-        except RuntimeError as error:  # all that torch.distributed raises is one
+        except RuntimeError as error:  # everything that torch.distributed raises
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             raise self._found_missing(error) from None
@@ -190,24 +190,24 @@ class ProcessGroup(AbstractGroup):
                 return self._lost(sorted({*missing, *self._with_errors()}))
             if behind := self.beats.behind():
                 names = ", ".join(map(self.name, behind))
-                return self._error(f"{names} did not come to the exchange within {PATIENCE.total_seconds():.0f} s.")
-        except RuntimeError:  # the table cannot be reached either
+                return self._error(f"{names} did not respond within {PATIENCE.total_seconds():.0f} s.")
+        except RuntimeError:  # the store cannot be reached either
             host = os.environ.get("MASTER_ADDR")
-            return self._error(f"the launcher's table on {host} cannot be reached any more.")
+            return self._error(f"the launcher on {host} can no longer be reached.")
         return self._error(f"the processes cannot reach each other: {str(error).splitlines()[0]}")
 
     def _with_errors(self) -> list[int]:
         return [rank for rank in range(self.size) if rank != self.rank and self._last_error(rank)]
 
     def _last_error(self, rank: int) -> dict[str, Any] | None:
-        """The note that a process has left; one whose error another one told has none."""
+        """The error that a process has recorded, if any; an error that another process reported is not recorded."""
         key = f"error/{rank}"
         return json.loads(self.table.get(key)) if self.table.check([key]) else None
 
     def _lost(self, ranks: list[int]) -> PeerLostError:
         notes = {rank: self._last_error(rank) for rank in ranks}
         error = self._error(" ".join(self._ended(rank, note) for rank, note in notes.items()))
-        if first := notes.get(0):  # which has said it itself
+        if first := notes.get(0):  # the first process has printed it itself
             error.is_told, error.exit_code = True, first["exit_code"]
         else:
             error.is_told = self.rank != min(set(range(self.size)) - notes.keys())
@@ -217,10 +217,10 @@ class ProcessGroup(AbstractGroup):
         if note:
             return f"{self.name(rank)} has ended: {note['message']}"
         if self.table.check([f"left/{rank}"]):
-            return f"{self.name(rank)} has ended, as it had lost another process."
+            return f"{self.name(rank)} has ended because it had lost another process."
         held, free = self.beats.memory(rank)
         memory = f"; it held {size_of(held)} of memory, and {size_of(free)} were free" if held else ""
-        return f"{self.name(rank)} has ended without a word, as if killed{memory}."
+        return f"{self.name(rank)} has ended without an error message, so it was probably killed{memory}."
 
     def _error(self, message: str) -> PeerLostError:
         error = PeerLostError("RESOURCE-PROCESS", message, fix="start the same processes again")
@@ -229,7 +229,7 @@ class ProcessGroup(AbstractGroup):
 
 
 def as_note(error: BaseException) -> dict[str, Any]:
-    """An error as JSON can hold it."""
+    """An error as a JSON value."""
     if isinstance(error, IsthmusError):
         about = {"code": error.code, "message": error.message, "fix": error.fix, "exit_code": error.exit_code}
         return about | {"problems": list(error.problems)}

@@ -1,4 +1,4 @@
-"""Signals and requests that several processes heed at the same step, whichever of them they reached."""
+"""Makes signals and requests take effect in all processes at the same step, whichever process receives them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ SIGNALS, WORDS = (signal.SIGINT, signal.SIGTERM), (FINISH, PAUSE)
 
 @final
 class AgreedRequests:
-    """In the place of `Requests` for the processes of `group`; `stop` in that of `StopSignals`.
+    """Replaces `Requests` for the processes of `group`; its `stop` replaces `StopSignals`.
 
-    Each step adds up the `wishes` of all, and all `heed` the sum.
+    Each step adds up the `wishes` of all processes, and all `heed` the sum.
     """
 
     def __init__(self, group: AbstractGroup, own: Requests) -> None:
         self.group, self.own = group, own
-        self.signals = StopSignals()  # of this process
-        self.stop = StopSignals()  # never entered: it catches nothing by itself
+        self.signals = StopSignals()  # signals to this process
+        self.stop = StopSignals()  # never entered, so it catches nothing itself
         self.pending: str | None = group.first_of(own.pending)
 
     @property
@@ -30,21 +30,21 @@ class AgreedRequests:
         return self.pending == FINISH
 
     def look(self) -> None:
-        """Asks again what is wanted of this process."""
+        """Checks again for requests to this process."""
         self.own.look()
 
     def wait(self, stop: object) -> None:
-        """Returns once the pause is over for the first process, or a signal has reached it."""
+        """Returns when the pause is over for the first process, or when a signal has reached it."""
         if self.group.is_first:
             self.own.wait(self.signals)
         self.pending, self.stop.caught = self.group.first_of([self.own.pending, self.signals.caught])
 
     def wishes(self) -> list[float]:
-        """What this process was asked: 1 for each signal and word, else 0."""
+        """The requests to this process: 1 for each signal and word that it received, else 0."""
         return [float(self.signals.caught == s) for s in SIGNALS] + [float(self.own.pending == w) for w in WORDS]
 
     def heed(self, wishes: list[float]) -> None:
-        """Takes in the sum of all wishes."""
+        """Follows the sum of all wishes."""
         signals, words = wishes[: len(SIGNALS)], wishes[len(SIGNALS) :]
         self.stop.caught = next((s for s, n in zip(SIGNALS, signals, strict=True) if n), None)
         self.pending = next((w for w, n in zip(WORDS, words, strict=True) if n), None)

@@ -1,13 +1,13 @@
-"""Cost and gradients of one batch that several processes compute together, each its slice of it.
+"""Cost and gradients of one batch that several processes compute together, each for its slice.
 
-All draw the whole batch's random numbers and keep their own, so that the sum of their gradients is that of one process
-but for rounding. What looks at several samples (the bottleneck with its penalties, the terms) is given the features of
-the whole batch, which the processes exchange: a few numbers a sample. It then gives the same to each of them.
+Every process draws the random numbers of the whole batch and uses its own part, so the sum of their gradients is that
+of one process, up to rounding. Parts that use several samples (the bottleneck with its penalties, the terms) get the
+features of the whole batch, a few numbers per sample, which the processes exchange. So they compute the same in each.
 
-The gradients travel as one flat tensor, once a step, with the cost and the wish to stop in its last places.
+The gradients are exchanged as one flat tensor per step, whose last values are the cost and the requests to stop.
 
-The slice may be computed by pieces, where memory does not hold it whole. Then the encoder passes twice: once for the
-features, and once more, piece by piece, with the gradient that they got.
+If the slice does not fit into memory, it is computed in pieces. Then the encoder runs twice: once for the features,
+and once more, piece by piece, with the gradient of the features.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from isthmus.training_config import TrainingConfig
 
 @final
 class SharedGradients(AbstractGradients):
-    """The slice of each batch that falls to this process of the agreement's group, and the sum over all of them.
+    """Computes this process's slice of each batch, and the sum over all processes of the group.
 
-    Raises: UsageError for parts whose answer for a batch is not made of its slices.
+    Raises: UsageError for parts that cannot be computed in slices.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class SharedGradients(AbstractGradients):
         ]
         self.tail = self.flat[sum(sizes) :]
         self.n_pieces, self.is_repeated, self.dice = 1, False, Dice(device)
-        # Of the step: features and code of all, and the states of the generators after them.
+        # For the current step: features and code of the batch, and the states of the generators after them.
         self.shared: tuple[Tensor, Code, Tensor, Tensor] | None = None
         self.before: list[Tensor] = []
 
@@ -81,7 +81,7 @@ class SharedGradients(AbstractGradients):
                 self._learn_answer(output.params, pair, piece)
         try:
             self._sum()
-        except PeerLostError:  # the step is not done: what the bottleneck learned from it is undone, too
+        except PeerLostError:  # the step is not finished, so changes of the bottleneck are undone as well
             for buffer, value in zip(self.model.bottleneck.buffers(), self.before, strict=True):
                 buffer.copy_(value)
             raise
@@ -94,21 +94,21 @@ class SharedGradients(AbstractGradients):
         self.agreement.heed(self.tail[-WISHES:].tolist())
 
     def halve(self) -> int:
-        """Repeats the step by pieces half as large, and computes so from then on; how many there are now.
+        """Repeats this step, and computes all later ones, in pieces half as large; returns the number of pieces.
 
-        What the processes have exchanged for the step already is not exchanged again.
+        Values that the processes have already exchanged for the step are not exchanged again.
         """
         self.is_repeated, self.n_pieces = True, 2 * self.n_pieces
         return self.n_pieces
 
     def _pieces(self, own: slice) -> list[slice]:
-        """The own slice, cut; one empty piece where it is empty."""
+        """The own slice in pieces; one empty piece if it is empty."""
         n, start = own.stop - own.start, own.start
         k = max(1, min(self.n_pieces, n))
         return [slice(start + n * i // k, start + n * (i + 1) // k) for i in range(k)]
 
     def _through_code(self, pair: Pair, own: slice, generator: torch.Generator, weights: Weights) -> dict[str, Tensor]:
-        """The pass by way of the whole batch's code; the means of the penalties that are known here."""
+        """The pass with the code of the whole batch; returns the means of the penalties that are known here."""
         pieces, model = self._pieces(own), coded(self.model)
         h = None
         if self.shared is None:
@@ -128,7 +128,7 @@ class SharedGradients(AbstractGradients):
                 params = model.decoder(z[piece.start - own.start : piece.stop - own.start])
             self._learn_answer(params, pair, piece)
         penalties = dict(code.penalties)
-        for term in model.terms:  # in their order, in which they draw
+        for term in model.terms:  # in this order, because they draw random numbers
             if term.encodes:
                 self._learn_slope(term, pair, pieces, generator, weights)
             else:
@@ -143,7 +143,7 @@ class SharedGradients(AbstractGradients):
             return coded(self.model).encoder(pair.x_in[piece])
 
     def _learn_features(self, features: Tensor, h: Tensor | None, pair: Pair, own: slice, pieces: list[slice]) -> None:
-        """Brings the slope at the own features to the encoder's weights."""
+        """Propagates the gradient of the own features to the encoder's weights."""
         assert features.grad is not None
         if h is not None and h.requires_grad:
             h.backward(features.grad[own])
@@ -152,7 +152,7 @@ class SharedGradients(AbstractGradients):
             self._encoded(pair, piece).backward(features.grad[piece])
 
     def _learn_answer(self, params: Tensor, pair: Pair, piece: slice) -> None:
-        """Of the decoder's output for some of the own samples: gradients, and the sum of their nats."""
+        """Adds the gradients, and the sum of the nats, of the decoder's output for some of the own samples."""
         weight = None if pair.weight is None else pair.weight.expand_as(pair.target)[piece]
         nll = self.model.likelihood.nll(params.float(), pair.target[piece], weight).sum()
         self.tail[0] += nll.detach()
@@ -161,7 +161,7 @@ class SharedGradients(AbstractGradients):
     def _learn_code(
         self, code: Code, penalties: dict[str, Tensor], z: Tensor, own: slice, weights: Weights, pair: Pair
     ) -> None:
-        """Brings the slope at the own codes, and of the penalties at all, to the features."""
+        """Propagates the gradient of the own codes, and of the penalties of all, to the features."""
         slope = torch.zeros_like(code.z)
         if z.grad is not None:
             slope[own] = z.grad
@@ -180,7 +180,7 @@ class SharedGradients(AbstractGradients):
         generator: torch.Generator,
         weights: Weights,
     ) -> None:
-        """Of a term that passes the encoder itself: gradients, and the sums of its penalties."""
+        """Adds the gradients, and the sums of the penalties, of a term that runs the encoder itself."""
         drawn = generator.get_state()
         for piece in pieces:
             generator.set_state(drawn)
@@ -190,13 +190,13 @@ class SharedGradients(AbstractGradients):
                 (self.model.likelihood.slope * weights[name] * penalty.sum() / pair.target.numel()).backward()
 
     def _gathered(self, h: Tensor, own: slice, B: int) -> Tensor:
-        """The rows (B, …) of all processes, of which these are the own; a sum with zeros is exact."""
+        """The rows (B, …) of all processes, where h are the own ones; a sum with zeros is exact."""
         rows = torch.zeros((B, *h.shape[1:]), device=h.device)
         rows[own] = h.float()
         return self.group.sum_(rows).to(h.dtype)
 
     def _sum(self) -> None:
-        """Gradients, costs and wishes of all; the same bits in every process."""
+        """Adds up gradients, costs and wishes of all processes; the result has the same bits in each."""
         used = [i for i, p in enumerate(self.parameters) if p.grad is not None]
         for i in set(range(len(self.parameters))) - set(used):
             self.places[i].zero_()
@@ -217,16 +217,14 @@ class SharedGradients(AbstractGradients):
 
 
 def refuse_coupled(model: AbstractModel) -> None:
-    """Raises: UsageError for batch normalization, which would normalize every slice by itself; and for a bottleneck
-    with weights, whose penalties would count once for each process."""
+    """Raises: UsageError for batch normalization, which would normalize every slice separately; and for a bottleneck
+    with weights, whose penalties would count once per process."""
     norm = next((m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)), None)
     if norm is not None:
-        message = f"the module has a {type(norm).__name__}, which looks at all samples of a batch together."
+        message = f"the module has a {type(norm).__name__}, which needs all samples of a batch at once."
         raise UsageError("USAGE-PROCESSES", message, fix="use GroupNorm or LayerNorm, or train in one process")
     if any(p.requires_grad for p in model.bottleneck.parameters()):
-        message = (
-            f"the bottleneck {model.config.bottleneck!r} has weights, and several processes train only those without."
-        )
+        message = f"the bottleneck {model.config.bottleneck!r} has weights, which several processes cannot train."
         raise UsageError("USAGE-PROCESSES", message, fix="train in one process")
 
 

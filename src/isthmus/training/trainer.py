@@ -1,8 +1,8 @@
 """The training loop. It reads like the notebook: model, criterion, optimizer, monitor; then epochs of steps.
 
-Nothing in a step waits for the device. Random numbers come from (seed, step, purpose), so a resumed run draws what
-the undisturbed one would have drawn. A step whose cost or gradient is not finite is skipped on the device, and the
-loop looks at the count every few steps.
+Nothing in a step waits for the device. Random numbers come from (seed, step, purpose), so a resumed run draws the same
+numbers as an uninterrupted one. A step whose cost or gradient is not finite is skipped on the device, and the loop
+checks the count every few steps.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ from isthmus.training.step_context import own_randomness, widest
 from isthmus.training.written_steps import write_out
 from isthmus.training_config import TrainingConfig
 
-LOOK_EVERY = 8  # steps between two looks at the device's count of bad steps: late by 40 ms, free of charge
-SKIPS_ALLOWED = 3  # steps with a non-finite gradient under a finite cost that are skipped before training stops
-CHECKPOINT_SHARE = 0.1  # of the training time at most goes into checkpoints, where epochs are shorter than a save
+LOOK_EVERY = 8  # steps between two checks of the device's count of bad steps: a delay of 40 ms, without any cost
+SKIPS_ALLOWED = 3  # steps with a finite cost but a non-finite gradient that are skipped before training stops
+CHECKPOINT_SHARE = 0.1  # the largest share of the training time for checkpoints, if epochs are shorter than a save
 
 
 @dataclass
 class Progress:
-    """Where the loop stands; what a display shows and a checkpoint keeps."""
+    """The state of the loop, for displays and checkpoints."""
 
     epochs: int
     batches: int
-    epoch: int = 0  # finished ones
-    batch: int = 0  # finished ones of the running epoch
-    cost_sum: float = 0.0  # of the running epoch, per sample seen
+    epoch: int = 0  # finished epochs
+    batch: int = 0  # finished batches of the current epoch
+    cost_sum: float = 0.0  # sum over the samples of the current epoch
     penalty_sums: dict[str, Any] = field(default_factory=dict)  # the same for each penalty, in nats and unweighted
     train_seconds: float = 0.0
     samples_seen: int = 0
@@ -71,7 +71,7 @@ OnStep = Callable[[Progress], None]
 
 
 class Trainer:
-    """Trains `model` on `batches`, with the others of `group`, looking at `validation` (a tensor) after every epoch."""
+    """Trains `model` on `batches`, with the others of `group`; evaluates `validation` (a tensor) after every epoch."""
 
     def __init__(
         self,
@@ -97,15 +97,15 @@ class Trainer:
             self.requests = AgreedRequests(group, self.requests)
             gradients = SharedGradients(self.requests, *given)
         self.step = step_for(model, batches, settings, self.optimizer, HalvingGradients(gradients, *given))
-        self.progress.log = self.step.notes  # said with all else that happened
+        self.progress.log = self.step.notes  # shown with all other messages
         self.written = write_out(model, self.optimizer, settings)
         self.averaged = AveragedWeights(model, settings.average) if settings.average else None
         self.skipped = 0  # steps whose gradient was not finite
-        self._flags = torch.zeros(LOOK_EVERY, device=self.device)  # of the steps since the last look
+        self._flags = torch.zeros(LOOK_EVERY, device=self.device)  # flags of the steps since the last check
         self._saved_at = self._save_took = 0.0
 
     def restore(self, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:
-        """Takes up a checkpoint, in the middle of an epoch if need be."""
+        """Restores a checkpoint, which may be from the middle of an epoch."""
         self.monitor.restore(tensors, state)
         self.optimizer.restore(tensors["optimizer"])
         if self.averaged:
@@ -115,12 +115,12 @@ class Trainer:
         self.progress.penalty_sums = dict(state.get("penalty_sums", {}))
 
     def run(self, on_epoch: Callable[[dict[str, Any]], None], on_step: OnStep) -> Progress:
-        """Trains to the end of the budget, of the patience, to a request or a signal; restores the best weights.
+        """Trains until the budget or the patience is used up, a request or a signal; restores the best weights.
 
-        `on_epoch` gets the logged row, `on_step` is called every few steps. Asked to finish within an epoch,
-        it closes the part of it that was trained as an epoch of its own.
+        `on_epoch` gets the logged row, `on_step` is called every few steps. On a request to finish within an epoch,
+        the part of it that was trained counts as an epoch.
 
-        Raises: DivergedError if the cost is not finite. The last checkpoint stays.
+        Raises: DivergedError if the cost is not finite. The last checkpoint is kept.
         """
         progress = self.progress
         with StopSignals() as signals, own_randomness(self.step.shakes), contextlib.closing(self.written):
@@ -131,11 +131,11 @@ class Trainer:
             return progress
         if progress.stopped_by == "budget" and self._gives_up():
             progress.stopped_by = "patience"
-        self.monitor.restore_best()  # after saving: the checkpoint keeps the weights that training would go on with
+        self.monitor.restore_best()  # after saving: the checkpoint has the weights to resume with
         return progress
 
     def save(self) -> None:
-        """Commits a checkpoint. Raises: ResourceError; FolderGoneError where the run folder was deleted or moved."""
+        """Saves a checkpoint. Raises: ResourceError; FolderGoneError if the run folder was deleted or moved."""
         kept = ("step", "epoch", "batch", "cost_sum", "penalty_sums", "train_seconds", "samples_seen")
         state = {name: getattr(self.progress, name) for name in kept}
         average = {"average": self.averaged.tensors()} if self.averaged else {}
@@ -149,22 +149,22 @@ class Trainer:
     def _gives_up(self) -> bool:
         share = self.settings.stall
         stalls = share is not None and self.monitor.since_better >= max(1.0, share * self.progress.epochs)
-        # Under a decaying schedule the last epochs are the best ones, so patience would cut the run short.
+        # With a decaying schedule the last epochs are the best ones, so patience would stop too early.
         return stalls or (self.settings.schedule == "constant" and self.monitor.out_of_patience)
 
     def _stop(self, signals: StopSignals) -> StopSignals:
-        """What says in all processes at the same step whether to stop."""
+        """The stop signal, which all processes see at the same step."""
         if not isinstance(self.requests, AgreedRequests):
             return signals
         self.requests.signals = signals
         return self.requests.stop
 
     def _advance(self, stop: StopSignals, on_epoch: Callable[[dict[str, Any]], None], on_step: OnStep) -> None:
-        """Trains to the end of the epoch and closes it; or to where a signal or a request comes in between."""
+        """Trains to the end of the epoch and closes it, or until a signal or a request."""
         whole = self._train_epoch(stop, on_step)
         if not whole and (stop or not self.requests.finishes):
             return self._halt(stop)
-        if self.progress.batch:  # none where it was asked to finish between two epochs
+        if self.progress.batch:  # 0 after a request to finish between two epochs
             with self.averaged.in_place() if self.averaged else contextlib.nullcontext():
                 self._close_epoch(on_epoch)
         if self.requests.finishes and not self.is_done:
@@ -172,7 +172,7 @@ class Trainer:
         self._save(force=self.is_done or self.requests.finishes)
 
     def _halt(self, stop: StopSignals) -> None:
-        """Saves within an epoch: to end there after a signal, or to wait for as long as a pause takes."""
+        """Saves within an epoch, then ends after a signal, or waits during a pause."""
         self._save(force=True)
         if stop:
             self.progress.stopped_by, self.progress.exit_code = "interrupted", stop.exit_code
@@ -180,7 +180,7 @@ class Trainer:
             self.requests.wait(stop)
 
     def _train_epoch(self, stop: StopSignals, on_step: OnStep) -> bool:
-        """The rest of one epoch; False if a signal came, or a request."""
+        """Trains the rest of one epoch; returns False after a signal or a request."""
         progress, rows = self.progress, self.batches.rows(self.progress.epoch)
         cost_sum = torch.tensor(progress.cost_sum, device=self.device, dtype=widest(self.device))
         self.model.train()
@@ -199,16 +199,16 @@ class Trainer:
                     progress.train_seconds += -begun + (begun := time.perf_counter())
                     on_step(progress)
                     self.requests.look()
-            if progress.batch % LOOK_EVERY:  # stopped between two looks
+            if progress.batch % LOOK_EVERY:  # stopped between two checks
                 self._look(rows, cost_sum)
-        finally:  # also where another process has ended within a step, after which all steps before are saved
+        finally:  # also if another process has ended within a step; then all earlier steps are saved
             progress.train_seconds += time.perf_counter() - begun
             progress.cost_sum = float(cost_sum)
             progress.penalty_sums = {name: float(value) for name, value in progress.penalty_sums.items()}
         return progress.batch == progress.batches
 
     def _step(self, rows: Tensor) -> Tensor:
-        """One batch: cost, gradient, update; all left on the device. The cost per value, as people read it."""
+        """One batch: cost, gradient, update, all on the device. Returns the cost per value, for reports."""
         progress, sums = self.progress, self.progress.penalty_sums
         steps = progress.epochs * progress.batches
         stepped = self.step(rows, progress.step, progress.step / steps, rate(progress.step, steps, self.settings))
@@ -218,7 +218,7 @@ class Trainer:
         return stepped.told
 
     def _look(self, rows: list[Tensor], cost_sum: Tensor) -> None:
-        """Reads the flags of the last few steps; raises where one costs too much to go on."""
+        """Reads the flags of the last few steps. Raises: DivergedError if training cannot continue."""
         self.step.look()
         flags = self._flags.tolist()
         self._flags.zero_()
@@ -241,7 +241,7 @@ class Trainer:
         progress, settings = self.progress, self.settings
         begun, before = time.perf_counter(), sum(row["seconds"] for row in self.monitor.history)
         validation = mean_cost(self.model, self.validation, self.device, settings.seed, "validation")
-        validation = float(self.group.copy_(torch.tensor(validation, dtype=torch.float64)))  # all decide by the same
+        validation = float(self.group.copy_(torch.tensor(validation, dtype=torch.float64)))  # the same for all
         n = min(progress.batch * self.batches.batch_size, self.batches.n_samples)
         row = self.monitor.log(
             train_cost=progress.cost_sum / n,
@@ -257,7 +257,7 @@ class Trainer:
         on_epoch(row)
 
     def _save(self, *, force: bool) -> None:
-        """A checkpoint after every epoch; where epochs are shorter than a save, a tenth of the time goes into them."""
+        """Saves a checkpoint after every epoch; if epochs are shorter than a save, in at most a tenth of the time."""
         now = time.perf_counter()
         if not force and now - self._saved_at < self._save_took / CHECKPOINT_SHARE:
             return
@@ -268,7 +268,7 @@ class Trainer:
                 raise
             epoch = self.progress.epoch
             self.progress.log.append(
-                f"checkpoint of epoch {epoch} could not be saved: {error.message} Training goes on."
+                f"the checkpoint of epoch {epoch} could not be saved: {error.message} Training continues."
             )
         self._saved_at = time.perf_counter()
         self._save_took = self._saved_at - now
