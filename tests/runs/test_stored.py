@@ -161,4 +161,4 @@ def test_fault_99_a_run_folder_that_may_not_be_entered_is_named(
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(ModelFileError, match=r"closed cannot be read: Permission denied\.") as caught:
         find(tmp_path / "closed")
-    assert (caught.value.exit_code, caught.value.fix) == (4, "give yourself permission to read it")
+    assert (caught.value.exit_code, caught.value.fix) == (4, "give yourself read permission")

@@ -70,7 +70,7 @@ def find(name: str | Path) -> RunFolder:
             raise _foreign(path)
         if os.path.isdir(path) and not os.access(path, os.R_OK | os.X_OK):  # its contents cannot be listed
             message = f"{path} cannot be read: {os.strerror(errno.EACCES)}."
-            raise ModelFileError("RUN-FILE", message, fix="give yourself permission to read it")
+            raise ModelFileError("RUN-FILE", message, fix="give yourself read permission")
     names = [run.path.name for run in list_runs()]
     known = ", ".join(get_close_matches(str(name), names, n=3) or names[-5:])
     fix = f"use one of: {known}, or latest" if known else "train one with `isthmus train`"

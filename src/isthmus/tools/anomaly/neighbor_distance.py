@@ -27,7 +27,7 @@ SHARE = 0.15
 # its ratio to that of the neighbors. 0.35 and 0.65 rank equally well; 0.8 and 1 miss rows far from all others.
 POWER = 0.5
 FEW = 50  # training rows at which half of that power is used: with few rows, five say little about the density nearby
-LEAST_SCALE = 0.1  # least distance to neighbors, relative to the usual one, since five equal rows have none
+LEAST_SCALE = 0.1  # least distance to neighbors, relative to the usual one; between equal rows it would be 0
 MOST_ROWS, MOST_VALUES = 10_000, 2**22  # of training rows that are kept: 54,000 rows of 10 columns score in seconds
 FLOOR = 1e-3  # added to each distance, relative to the usual one: a row equal to five others has a finite score
 EQUAL = 1e-5  # relative to the length of a row: closer rows differ only by rounding

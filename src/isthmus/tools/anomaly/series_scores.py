@@ -70,7 +70,7 @@ def scores_of(run: RunFolder, data: Any) -> ExplainedScores:
 
 
 def score_columns(detector: StepDetector, rows: SeriesRows, found: StepScores, flags: np.ndarray) -> dict[str, Any]:
-    """The table of scores, in the order of the rows of the table."""
+    """The columns of the score table, in the row order of the input."""
     columns: dict[str, Any] = {"id": rows.table.all_ids()}
     texts = stamp_texts(rows, detector.layout)
     if texts is not None:
@@ -134,7 +134,7 @@ def _about_p_values(n: int, independent: float) -> str:
     return (
         f"{said}. At a lower false-alarm rate, no row can be an outlier, but scores still show which rows are the most "
         f"unusual. A rate of {USUAL_RATE:g} needs about {times:,} times as many calibration rows: train on a longer "
-        "series, of which a twentieth is used for calibration, or name other rows with --validation, of which half is"
+        "series (a twentieth of it is used), or name other rows with --validation (half of them are used)"
     )
 
 

@@ -25,7 +25,7 @@ from isthmus.tools.anomaly.dependent_scores import dependent_p_values, independe
 from isthmus.training.prepared import Prepared
 
 STEPS = "steps"  # the part of RUN/latent/ with the costs of validation rows, which scoring needs
-LEAST_USUAL = 0.1  # least usual cost of a column, relative to the mean: otherwise a constant one would dominate
+LEAST_USUAL = 0.1  # least usual cost of a column, relative to the mean: otherwise one predicted exactly would dominate
 
 
 class StepScores(NamedTuple):

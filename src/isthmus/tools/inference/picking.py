@@ -105,7 +105,7 @@ def rows_of(choice: str, samples: Samples) -> np.ndarray:
 def _rows_of_class(name: str, samples: Samples) -> np.ndarray:
     if samples.labels is None or not samples.classes:
         message = f"{samples.name} has no labels, so no class can be selected."
-        raise DataError("DATA-LABEL", message, fix="name the column of the labels with --label, or choose rows: :0-9")
+        raise DataError("DATA-LABEL", message, fix="name the label column with --label, or choose rows: :0-9")
     if name not in samples.classes:
         raise unknown("class", name, samples.classes)
     rows = np.flatnonzero(samples.labels == samples.classes.index(name))
