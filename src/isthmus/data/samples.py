@@ -123,7 +123,7 @@ class Samples:
         return replace(self, x=x, ids=ids, windows=windows, **taken)
 
     def _ids_of(self, rows: np.ndarray) -> tuple[str, ...]:
-        return tuple(map(str, rows.tolist()) if self.ids is None else [self.ids[row] for row in rows.tolist()])
+        return tuple(map(str if self.ids is None else self.ids.__getitem__, rows.tolist()))
 
     @property
     def is_streamed(self) -> bool:
