@@ -94,7 +94,7 @@ def trained_on(run: Path) -> Path:
 
 def test_fault_87_what_an_open_run_makes_is_not_taken_for_that_of_the_new_weights(run: Path) -> None:
     before, opened = Path(shutil.copytree(run, run.parent / "before")), RunFolder(run)
-    assert opened.latent.n == 160  # read with its model, as a server or a tool at work has them
+    assert opened.latent.n == 160  # read with its model, as a server or a running tool does
     apart = trained_on(run)
     right = Run(apart).score(ROWS[:9]).score
     assert np.abs(right - Run(before).score(ROWS[:9]).score).max() > 0.1  # the two cannot be confused
@@ -123,7 +123,7 @@ def test_fault_87_numbers_of_an_open_run_are_those_that_the_folder_holds_now(run
 
 
 def test_fault_87_a_run_that_was_handed_its_model_notices_too(run: Path) -> None:
-    longer = isthmus.resume(run, epochs=2, show=False)  # the model as it came out of the training
+    longer = isthmus.resume(run, epochs=2, show=False)  # the model at the end of training
     apart = trained_on(run)
     with pytest.warns(RuntimeWarning, match="trained further after"):
         measured = isthmus.evaluate(longer)
@@ -212,7 +212,7 @@ def test_fault_89_gaps_in_new_rows_are_filled_with_what_the_training_knew(
         words = [word.format(run=table_run.path, gaps=given, out=out) for word in command]
         assert run_guarded(build_app(), [*words, "--missing", "median", "--json"]) == 0
         answer = json.loads(capsys.readouterr().out)
-        said[name] = numbers({key: value for key, value in answer.items() if key != "queries"})  # which are as given
+        said[name] = numbers({key: value for key, value in answer.items() if key != "queries"})  # unchanged
         written[name] = [_values(path) for path in tmp_path.glob(f"out-{name}.*")]
     assert said["gaps"] == pytest.approx(said["full"], rel=1e-4)  # medians of float32, written as texts
     for found, right in zip(written["gaps"], written["full"], strict=True):
@@ -233,7 +233,7 @@ def test_fault_89_gaps_are_filled_in_every_method(table_run: Run, make: Any) -> 
     with pytest.raises(DataError, match="missing value") as caught:
         isthmus.evaluate(table_run, pl.DataFrame(GAPS, schema=list("abcdef")), settings={"missing": "error"})
     assert 'settings={"missing": "drop"}' in str(caught.value.fix)
-    measured = isthmus.evaluate(table_run, pl.DataFrame(GAPS, schema=list("abcdef")))  # with the medians it keeps
+    measured = isthmus.evaluate(table_run, pl.DataFrame(GAPS, schema=list("abcdef")))  # with its stored medians
     assert measured["test"]["mse"] == pytest.approx(isthmus.evaluate(table_run, filled)["test"]["mse"], rel=1e-5)
 
 
@@ -266,10 +266,10 @@ def test_fault_90_a_large_offset_from_training_to_what_comes_back(tmp_path: Path
     a = rng.normal(size=300)
     frame = pl.DataFrame({"a": a, "b": a + 0.01 * rng.normal(size=300), "t": t})
     frame.write_csv(tmp_path / "t.csv")
-    frame[:1].write_csv(tmp_path / "one.csv")  # of one row nothing could be guessed
+    frame[:1].write_csv(tmp_path / "one.csv")  # with one row, nothing can be guessed
     run = isthmus.train(str(tmp_path / "t.csv"), out=tmp_path / "run", **tiny.FAST | {"epochs": 40, "z_size": 2})
     again = run.model.reconstruct(frame)["t"].to_numpy()
-    assert np.median(np.abs(again - t)) < 0.2 * 1444  # two numbers hold what two columns do
+    assert np.median(np.abs(again - t)) < 0.2 * 1444  # two numbers can represent two columns
     assert len(np.unique(again)) > 290
     assert run.model.preprocess.scale[2] == pytest.approx(1 / 1444, rel=0.2)  # the sample's deviation
     assert run.model.encode(frame[:1]).to_numpy() == pytest.approx(np.asarray(run.model.encode(frame))[:1], abs=1e-5)
@@ -293,7 +293,7 @@ def test_fault_90_test_data_named_apart_is_read_in_the_type_of_the_training_data
 def test_fault_102_whatever_score_takes_can_be_explored(digit_run: Run, digits: Digits) -> None:
     x = digits.x[:200]
     named, given = digit_run.neighbors("mnist-2k:3", "mnist-2k:0-9", k=9), digit_run.neighbors(x[3], x[:10], k=10)
-    assert given.code.rows[0].tolist() == [3, *named.code.rows[0].tolist()]  # nothing says that it is one of them
+    assert given.code.rows[0].tolist() == [3, *named.code.rows[0].tolist()]  # nothing identifies it as one of them
     assert len(digit_run.neighbors(x[:10], k=2).queries) == 10
     assert digit_run.map(torch.from_numpy(x), method="pca").points.shape == (200, 2)
     assert digit_run.duplicates(x[[3, 3, 8]]).pairs[0].is_exact

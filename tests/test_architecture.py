@@ -14,7 +14,7 @@ import isthmus
 from import_rules import FILES, PACKAGE, ROOT, Import, foreign_roots, imports_of, layers
 
 MOST_LINES, MOST_OF_TESTS = 300, 500
-LEAST_FILES = 3  # of a folder, apart from its __init__.py
+LEAST_FILES = 3  # in a folder, without its __init__.py
 
 
 def test_every_module_has_one_layer() -> None:
@@ -124,7 +124,7 @@ def test_help_imports_nothing_heavy(heavy: str) -> None:
     """The modules that `isthmus --help` loads, through the top-level imports of all files of the package."""
     roots = foreign_roots("cli")
     assert heavy not in roots
-    assert "typer" in roots  # or nothing was followed
+    assert "typer" in roots  # otherwise nothing was followed
 
 
 def test_no_file_is_longer_than_it_can_be_read() -> None:

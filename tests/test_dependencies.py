@@ -20,12 +20,12 @@ FILES = sorted((ROOT / "src" / "isthmus").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 TYPER_BRINGS = {"rich"}  # typer depends on it, and its progress bars are ours
 
-NOT_INSTALLED = {"umap": ["umap-learn"]}  # an extra that brings a compiler along; no test needs it
-NOT_INSTALLED["datasets"] = ["datasets"]  # of 214 MB with Arrow: where somebody leaves it out, so are its tests
+NOT_INSTALLED = {"umap": ["umap-learn"]}  # an extra that installs a compiler; no test needs it
+NOT_INSTALLED["datasets"] = ["datasets"]  # 214 MB with Arrow; without it, its tests are skipped
 OWNERS = NOT_INSTALLED | dict(importlib.metadata.packages_distributions())
 
-RIVALS = {"lightning", "keras", "skorch", "pythae"}  # what `isthmus bench` measures where it is; nothing installs it
-GIVEN = {"pandas"}  # whoever gave frames of it has it; who has not gets those of polars
+RIVALS = {"lightning", "keras", "skorch", "pythae"}  # measured by `isthmus bench` if it exists; nothing installs it
+GIVEN = {"pandas"}  # a user who passed its frames has it; others get those of polars
 UNSAFE_NAMES = {"eval", "exec", "compile", "__import__"}
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "shelve", "marshal"}
 UNSAFE_CALLS = {"torch.load", "torch.save", "torch.hub.load", "pl.read_ipc", "os.system", "yaml.load"}

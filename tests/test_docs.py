@@ -103,7 +103,7 @@ def test_the_example_prints_what_the_readme_shows(readme_run: ReadmeRun) -> None
     assert NUMBER.sub("#", readme_run.printed) == NUMBER.sub("#", promised)
     ours, pca = map(float, NUMBER.findall(readme_run.printed))
     assert ours < pca
-    # Other processors round otherwise and train to other weights: a tenth of the error is far more than that makes.
+    # Other processors round differently and give other weights; a tenth of the error is far more than that.
     assert [ours, pca] == pytest.approx([float(n) for n in NUMBER.findall(promised)], rel=0.1)
 
 

@@ -32,9 +32,9 @@ from isthmus.training.in_memory import fold_rows
 from tiny import Digits
 
 IRIS = load_iris().data
-QUICK: dict[str, Any] = {"hidden": (16,), "steps": 5}  # a fit trains four models; what is checked needs none trained
+QUICK: dict[str, Any] = {"hidden": (16,), "steps": 5}  # a fit trains four models, but this check needs no training
 CHECKED = AutoEncoder() if os.environ.get("ISTHMUS_LONG") else AutoEncoder(**QUICK)
-OF_TRANSFORMERS = (  # what scikit-learn asks of its own transformers, besides check_estimator
+OF_TRANSFORMERS = (  # scikit-learn's checks for its own transformers, in addition to check_estimator
     "get_feature_names_out_error",
     "transformer_get_feature_names_out",
     "transformer_get_feature_names_out_pandas",
@@ -85,7 +85,7 @@ def test_linear_networks_find_the_principal_plane(monkeypatch: pytest.MonkeyPatc
     ).fit(X)
     pca = PCA(2).fit(X)
     ours, theirs = linear.inverse_transform(linear.transform(X)), pca.inverse_transform(pca.transform(X))
-    # 1 %: the rate ends at zero after 1,500 steps, a hair before the minimum, which lies at PCA's
+    # 1 %: the rate reaches zero after 1,500 steps, just before the minimum, which is PCA's
     assert ((X - theirs) ** 2).mean() <= ((X - ours) ** 2).mean() < 1.01 * ((X - theirs) ** 2).mean()
     assert_allclose(ours, theirs, atol=0.05)
     directions = linear.model_.decoder[0].weight.detach().numpy().T
@@ -96,7 +96,7 @@ def test_linear_networks_find_the_principal_plane(monkeypatch: pytest.MonkeyPatc
 def test_the_score_is_the_error_of_the_reconstruction(fitted: AutoEncoder) -> None:
     again = fitted.inverse_transform(fitted.transform(IRIS))
     scale = np.array(fitted.model_.preprocess.scale)
-    assert_allclose(fitted.score(IRIS), -(((again - IRIS) * scale) ** 2).mean(), rtol=1e-4)  # x is float32 on its way
+    assert_allclose(fitted.score(IRIS), -(((again - IRIS) * scale) ** 2).mean(), rtol=1e-4)  # x is float32 in between
     assert_array_equal(fitted.decision_function(IRIS), fitted.score_samples(IRIS) - fitted.offset_)
     assert_array_equal(fitted.predict(IRIS), np.where(fitted.decision_function(IRIS) < 0, -1, 1))
     assert (fitted.predict(IRIS) == -1).sum() == 15  # contamination 0.1 of 150
@@ -125,7 +125,7 @@ def test_fault_104_a_row_of_the_training_data_is_judged_like_a_new_one() -> None
     X = data.data[data.target == 1]
     detector = AutoEncoder(random_state=0).fit(X[:249])
     new, old, changed = (detector.score_samples(rows) for rows in (X[249:], X[:249], X[:249] * (1 + 1e-6)))
-    assert changed.mean() - old.mean() > 1  # nats, that each row would gain by having been trained on
+    assert changed.mean() - old.mean() > 1  # nats that each row would gain from being a training row
     # two standard errors of the difference of two means of 108 and 249 rows
     assert old.mean() == pytest.approx(new.mean(), abs=2 * np.hypot(new.std() / np.sqrt(108), old.std() / np.sqrt(249)))
     assert_array_equal(detector.score_samples(X[5:6]), old[5:6])

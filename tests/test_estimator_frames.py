@@ -58,7 +58,7 @@ def test_a_frame_goes_in_and_comes_back(fitted: dict[str, AutoEncoder], kind: st
     Z = estimator.transform(X)
     assert (type(Z), Z.shape, Z.dtype) == (np.ndarray, (N, 3), np.float64)
     assert estimator.n_features_in_ == X.shape[1]
-    assert estimator.feature_names_in_.tolist() == list(X.columns)  # "class" is a column as all others
+    assert estimator.feature_names_in_.tolist() == list(X.columns)  # "class" is a column like all others
     assert estimator.get_feature_names_out().tolist() == ["z0", "z1", "z2"]
     assert np.isfinite(estimator.score_samples(X)).all()
     assert set(estimator.predict(X)) <= {-1, 1}
@@ -85,7 +85,7 @@ def test_codes_come_in_the_library_that_is_asked_for(fitted: dict[str, AutoEncod
 
 def test_in_a_pipeline_and_in_cross_validation() -> None:
     model = make_pipeline(AutoEncoder(4, hidden=(16,), steps=150, random_state=0), LogisticRegression())
-    assert cross_val_score(clone(model), FRAMES["pandas"], A > 0, cv=2).mean() > 0.8  # which a column says
+    assert cross_val_score(clone(model), FRAMES["pandas"], A > 0, cv=2).mean() > 0.8  # given by a column
     assert (cross_val_score(small(), FRAMES["polars"], cv=2) < 0).all()
 
 

@@ -125,7 +125,7 @@ def test_notebook_runs_and_shows_its_pictures(tmp_path: Path) -> None:
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     shown = {c.source.split()[0]: sum("image/png" in o.get("data", {}) for o in c.outputs) for c in code}
-    assert shown["run"] == shown["denoiser"] == 1  # the live curve, redrawn in its place
+    assert shown["run"] == shown["denoiser"] == 1  # the live curve, redrawn in place
     assert shown["digits"] == shown["quality"] == 1  # sanity.png and denoising.png
     assert (tmp_path / "runs" / "lesson-denoiser" / "denoising.png").is_file()
 

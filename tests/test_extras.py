@@ -61,7 +61,7 @@ def test_elsewhere_the_packages_are_named_as_they_are_declared(
     extra: str, origin: dict | None, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at(monkeypatch, installed(tmp_path, origin))
-    quoted = [f"'{package}'" for package in EXTRAS[extra]]  # unquoted, `>` would have the shell write a file
+    quoted = [f"'{package}'" for package in EXTRAS[extra]]  # unquoted, `>` would make the shell write a file
     assert extras.installing(extra) == " ".join(["pip", "install", *quoted])
 
 

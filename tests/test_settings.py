@@ -14,7 +14,7 @@ from isthmus.errors import UsageError
 from isthmus.settings import build, parse_sets, read
 from isthmus.training_config import TrainingConfig
 
-# Paths and column names may hold anything; "none" stands for an unset value in the file.
+# Paths and column names may contain anything; "none" means an unset value in the file.
 texts = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: text != "none")
 
 
@@ -223,7 +223,7 @@ def test_a_missing_or_broken_file_is_named_with_its_line(tmp_path: Path) -> None
         ("mae", "laplace"),
         ("laplace", "laplace"),
         ("auto", "auto"),
-        ("ssim", "ssim"),  # which the likelihoods refuse
+        ("ssim", "ssim"),  # the likelihoods refuse them
     ],
 )
 def test_costs_are_known_by_what_the_field_calls_them(given: str, known: str) -> None:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 CONSOLE = re.compile(r"^```console\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
-SHORT = ["--epochs", "1", "--limit", "400"]  # trainings of the pages are shortened to it; nothing else is changed
+SHORT = ["--epochs", "1", "--limit", "400"]  # trainings on the pages are shortened to this; nothing else is changed
 PAGES = sorted(path for path in DOCS.glob("*.md") if CONSOLE.search(path.read_text("utf-8")))
 
 
@@ -69,15 +69,15 @@ def orders(rng: np.random.Generator, n: int) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-@pytest.mark.timeout(1800)  # of a busy machine; the longest page takes a minute alone
+@pytest.mark.timeout(1800)  # for a busy machine; on an idle one the longest page takes a minute
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
-@pytest.mark.filterwarnings("ignore")  # of the libraries below, which people may see
+@pytest.mark.filterwarnings("ignore")  # from the libraries below, which users may see
 def test_what_a_page_says_can_be_done_from_top_to_bottom(
     page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Runs it in this process: a new one would import PyTorch again, 2 to 3 s, twice as long as most commands take."""
     monkeypatch.chdir(desk)
-    monkeypatch.setattr(classifier, "STEPS", 50)  # of 1,000: what judges drawn samples here need not judge well
+    monkeypatch.setattr(classifier, "STEPS", 50)  # instead of 1,000: the judge of samples need not be good here
     for line in commands(page):
         words = shlex.split(line)[1:]
         words += SHORT if words[0] == "train" and "training.steps" not in line else []

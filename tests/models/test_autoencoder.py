@@ -65,7 +65,7 @@ def test_many_samples_give_what_each_alone_gives(
     monkeypatch.setattr("isthmus.data.batching.batches.CHUNK", 7)
     assert model.encode(digits.x[:50]) == pytest.approx(together, abs=1e-5)
     alone = np.concatenate([model.encode(x) for x in digits.x[:50]])
-    assert alone == pytest.approx(together, abs=1e-5)  # float32 sums of another blocking
+    assert alone == pytest.approx(together, abs=1e-5)  # float32 sums in other blocks
 
 
 @pytest.mark.parametrize(

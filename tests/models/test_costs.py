@@ -100,7 +100,7 @@ def test_validation_is_told_in_what_the_optimizer_sees(settings: dict, digits: t
 
 
 def test_chunks_leave_no_sample_alone_where_several_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    ready = tiny.prepared(tiny.table(n=130), terms="mmd")  # 104 to train on
+    ready = tiny.prepared(tiny.table(n=130), terms="mmd")  # 104 for training
     model, data = tiny.trainer(ready).model, ready.tensor(ready.splits.train)
     monkeypatch.setattr("isthmus.models.costs.chunk_of", lambda size: 103)
     assert sample_costs(model, data, CPU, 0, "test").shape == (len(data),)
@@ -133,7 +133,7 @@ def test_penalties_stand_in_the_history_unweighted_and_count_in_full_whatever_th
     model, x = first.model, ready.x(ready.splits.train)
     with torch.no_grad():
         kl = float(model(x).code.penalties["kl"].mean())
-    for trainer in (first, second):  # at a rate of 0 nothing changes, so the two differ in their weights alone
+    for trainer in (first, second):  # at a rate of 0 nothing changes, so only the weights of the two differ
         assert [row["kl"] for row in trainer.monitor.history] == pytest.approx([kl, kl], rel=1e-4)
         assert [row["log_var_held"] for row in trainer.monitor.history] == [0.0, 0.0]
     assert [row["train_cost"] for row in second.monitor.history] == pytest.approx(

@@ -78,7 +78,7 @@ def test_every_network_and_bottleneck(network: str, bottleneck: str) -> None:
     model = model_of(Preprocess((1, 16, 16), "float32"), network=network, bottleneck=bottleneck)
     x = raw(model.preprocess)
     assert_same(Encoder(model), x, model.encode)
-    if bottleneck == TEXTS[0]:  # what comes after the code knows nothing of the bottleneck
+    if bottleneck == TEXTS[0]:  # the parts after the code do not depend on the bottleneck
         assert_same(Decoder(model), model.encode(x), model.decode)
 
 

@@ -63,7 +63,7 @@ def test_a_linear_autoencoder_spans_the_subspace_of_pca(hidden: list[int]) -> No
     train = ready.splits.train.x.astype(np.float64)
     pca = PCA(3).fit(train)
     angle = subspace_angles(matrix(model.decoder), pca.components_.T).max()
-    # Whole batches without noise, and a rate that falls to zero: what is left is float32, some 1e-7 a step.
+    # Whole batches without noise, and a rate that falls to zero, leave only float32 rounding, about 1e-7 per step.
     assert angle < 1e-3
     ours = np.square(model.reconstruct(train) - train).mean()
     best = np.square(pca.inverse_transform(pca.transform(train)) - train).mean()
@@ -97,7 +97,7 @@ def test_a_narrow_code_denoises_by_the_wiener_filter_of_the_strongest_axes() -> 
     model = trained(ready)
     values, axes = np.linalg.eigh(np.cov(ready.splits.train.x.astype(np.float64).T, bias=True))
     gains = values / (values + sigma**2)
-    gains[:2] = 0  # the two weakest, which have no place in the code
+    gains[:2] = 0  # the two smallest, for which the code has no space
     found = matrix(model.decoder) @ matrix(model.encoder)
     assert found == pytest.approx(axes * gains @ axes.T, abs=0.015)  # as above
 
@@ -141,7 +141,7 @@ def test_the_best_constant_answer_is_the_mean(digits: tiny.Digits) -> None:
     )
     trainer = tiny.trainer(ready)
     for parameter in trainer.model.encoder.parameters():
-        torch.nn.init.zeros_(parameter).requires_grad_(False)  # a code that says nothing
+        torch.nn.init.zeros_(parameter).requires_grad_(False)  # a code without information
     tiny.run(trainer)
     mean = ready.splits.train.x.mean(0) / 255
     with torch.no_grad():
@@ -173,6 +173,6 @@ def test_a_linear_variational_autoencoder_is_probabilistic_pca() -> None:
     )  # of 8.4 nats; the mean of 64,000 draws errs by 0.006
     assert best - 0.01 < found["nll"] <= found["negative_elbo"]
     angle = subspace_angles(matrix(model.decoder), PCA(3).fit(train).components_.T).max()
-    assert angle < 0.03  # noise in the codes leaves this much after a rate that falls to zero
+    assert angle < 0.03  # the error that noise in the codes leaves after a rate that falls to zero
     scale = float(torch.exp(model.likelihood.log_scale.detach()))  # type: ignore[arg-type, union-attr]
     assert scale == pytest.approx(math.sqrt(PCA(3).fit(train).noise_variance_), rel=0.02)

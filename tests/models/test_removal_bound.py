@@ -24,11 +24,11 @@ def weights(noisy: torch.Tensor, clean: torch.Tensor) -> np.ndarray:
 def test_noise_is_taken_out_and_texture_is_kept() -> None:
     clean, rng = picture()
     noisy = clean + torch.from_numpy(rng.normal(0, 10, clean.shape)).float()
-    blurred = 120 + 0.5 * (clean - 120)  # a denoiser that takes half of the texture for noise
+    blurred = 120 + 0.5 * (clean - 120)  # a denoiser that mistakes half of the texture for noise
     kept = keep_texture(noisy.clone(), blurred.clone(), 1.0)
     flat, fine = np.s_[:, :80], np.s_[:, 120:]
     assert (kept[flat] - clean[flat]).std() < 2  # of 10
-    # The Wiener weight: of what is taken out, 100 parts in power are noise and 100 texture.
+    # The Wiener weight: half of the removed power is noise, half is texture.
     weight = weights(noisy, blurred)[120:].mean()
     assert weight == pytest.approx(MARGIN**2 * 100 / 200, rel=0.06)
     best = (kept[fine] - clean[fine]).square().mean()
@@ -38,7 +38,7 @@ def test_noise_is_taken_out_and_texture_is_kept() -> None:
 def test_the_noise_is_that_of_the_flat_parts() -> None:
     clean, rng = picture(1)
     noisy = clean + torch.from_numpy(rng.normal(0, 7, clean.shape)).float()
-    # Of a cell of 64 values a 64th of the variance goes with its mean.
+    # A cell of 64 values loses a 64th of its variance with its mean.
     assert cells_of(noisy, clean).noise == pytest.approx(7 * np.sqrt(63 / 64), rel=0.03)
 
 

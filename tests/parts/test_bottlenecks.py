@@ -80,7 +80,7 @@ def test_fault_45_log_variances_that_would_overflow_are_held_and_counted(log_var
     assert part.statistics() == {"log_var_held": 0.5}
     (gradient,) = torch.autograd.grad(code.penalties["kl"].sum(), h)
     assert bool(gradient.isfinite().all())
-    assert math.copysign(1, float(gradient[0, 2])) == math.copysign(1, log_var)  # downhill is the way back
+    assert math.copysign(1, float(gradient[0, 2])) == math.copysign(1, log_var)  # a step downhill leads back
 
 
 def test_fault_45_nothing_is_counted_outside_of_training() -> None:

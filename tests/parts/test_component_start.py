@@ -38,7 +38,7 @@ def started(hidden: tuple[int, ...], activation: str, *, logits: bool = False, z
     model = Model(config, Preprocess((9,), "float64")).double()
     x = rows()
     model.initialize(torch.Generator().manual_seed(0), None if logits else torch.from_numpy(x.mean(0)))
-    for side in model.sides:  # without the units that start at random, what is left is exact
+    for side in model.sides:  # without the units that start at random, the rest is exact
         for layer in (m for m in side.modules() if isinstance(m, nn.Linear)):
             nn.init.zeros_(layer.weight)
     start_layers(*model.sides, code_of(x), logits=logits)

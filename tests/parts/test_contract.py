@@ -29,7 +29,7 @@ OWN = {
     "jpeg",
     "pairs",
     "unknown",
-}  # which draw no noise on clean samples; test_neighbors.py and tests/pipeline/test_pairs.py
+}  # they draw no noise on clean samples: see test_neighbors.py and tests/pipeline/test_pairs.py
 NOISES = [example(name, factory) for name, factory in CORRUPTIONS.items() if name not in OWN]
 CODES = [example(name, factory) for name, factory in BOTTLENECKS.items()]
 CODES += ["sigmoid+noise:0.1", "sparse+l1", "noise:0.1+gaussian", "gaussian+sigmoid", "l1+vq:4", "sigmoid+fsq:4"]

@@ -42,7 +42,7 @@ def test_gaussian_noise_is_cut_to_the_range_of_the_data() -> None:
     assert float((noisy == 1).double().mean()) == pytest.approx(above, abs=SHARE)
     inner = stats.norm.expect(lambda x: x, loc=0.25, scale=0.5, lb=0, ub=1)
     assert float(noisy.mean()) == pytest.approx(inner + above, abs=SHARE)
-    assert float(noised("gaussian:0.5", flat(0.25), None).min()) < 0  # a table has no range
+    assert float(noised("gaussian:0.5", flat(0.25), None).min()) < 0  # tables have no range
 
 
 def test_salt_and_pepper_sets_half_of_its_share_to_each_end() -> None:
@@ -272,5 +272,5 @@ def test_grain_of_other_widths_and_colors_is_drawn_for_each_sample() -> None:
     lags = (several.x_in[..., 1:] * several.x_in[..., :-1]).flatten(1).mean(1) / several.x_in.square().flatten(1).mean(
         1
     )
-    assert lags.min() < 0.1  # of 0.3 pixels neighbors share nothing
+    assert lags.min() < 0.1  # with 0.3 pixels, neighbors share nothing
     assert lags.max() > 0.7

@@ -87,12 +87,12 @@ def test_a_pass_leaves_no_memory_behind() -> None:
     written = DenseChain(nn.Linear(16, 512), nn.Sigmoid())
     written.write_to(places_of(written))
     x = torch.zeros(4_000, 16)
-    gc.disable()  # so that nothing but the last reference frees what a pass holds
+    gc.disable()  # so that only the last reference frees the memory of a pass
     try:
         written(x)
         before = psutil.Process().memory_info().rss
         for _ in range(40):
-            written(x)  # 8 MB of answers each
+            written(x)  # 8 MB per answer
         assert psutil.Process().memory_info().rss < before + 80e6
     finally:
         gc.enable()

@@ -58,7 +58,7 @@ def test_unknown_activations_and_networks_are_refused_with_the_known_ones() -> N
         activation_layer("rleu")
     assert all(name in str(caught.value.fix) for name in ACTIVATIONS)
     with pytest.raises(UsageError, match="unknown activation 'rleu'"):
-        network("mlp", SIZES, hidden=(), activation="rleu", dropout=0.0)  # although no layer would use it
+        network("mlp", SIZES, hidden=(), activation="rleu", dropout=0.0)  # even if no layer uses it
     with pytest.raises(UsageError, match="unknown network 'mpl'"):
         network("mpl", SIZES, hidden=(), activation="relu", dropout=0.0)
 
@@ -103,7 +103,7 @@ def test_gains_keep_the_variance_of_relu_from_layer_to_layer() -> None:
         layer = nn.Linear(400, 400)
         initialize(layer, "relu", seeded(2), scheme="he-normal")
         x = layer(x.relu()).detach()
-    # six layers of 400 units: the variance wanders by about sqrt(6 * 5 / 400) = 27 %
+    # six layers of 400 units: the variance varies by about sqrt(6 * 5 / 400) = 27 %
     assert float(x.var()) == pytest.approx(1, abs=0.6)
 
 
@@ -139,7 +139,7 @@ def test_an_orthogonal_transposed_convolution_keeps_lengths_tap_by_tap() -> None
     x = torch.zeros(1, 5, 9, 9, dtype=torch.float64)
     x[..., 4, 4] = drawn(5, dtype=torch.float64)
     # 80 kinds of output from 20 inputs, 4 neighbors in 5 channels: the columns are at right angles and of length 1.
-    # The pixel stands in each of the 4 places once, and keeps its length in each.
+    # The pixel is in each of the 4 places once, and keeps its size.
     assert float(layer(x).detach().square().sum()) == pytest.approx(4 * float(x.square().sum()), rel=1e-9)
 
 

@@ -144,12 +144,12 @@ def test_a_module_starts_from_its_own_weights_and_in_its_own_mode(digits: tiny.D
     module.encoder[1].eval()
     before = tiny.weights(module)
     tiny.trainer(tiny.prepared(small(digits), output_bias="mean"), own=module)
-    tiny.assert_equal_weights(tiny.weights(module), before)  # batch statistics too: the trial run left no trace
+    tiny.assert_equal_weights(tiny.weights(module), before)  # also batch statistics: the trial run changed nothing
     assert (module.training, module.encoder[1].training, module.encoder[3].training) == (True, False, True)
 
 
 def test_rows_are_tried_after_images_and_either_can_be_demanded() -> None:
-    line = made(nn.Linear, in_features=8, out_features=8)  # takes the last axis of anything
+    line = made(nn.Linear, in_features=8, out_features=8)  # takes the last axis of any input
     assert adapt(line, (1, 8, 8)).z_size is None
     rows = adapt(made(Notebook), (1, 8, 8))
     assert rows.z_size == 3

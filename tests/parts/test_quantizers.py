@@ -84,7 +84,7 @@ def test_codewords_out_of_use_start_again_at_tokens_of_the_batch() -> None:
     part.sums.copy_(part.counts[:, None] * part.codebook)
     part(h, sample=True, generator=seeded(0))
     assert bool((part.codebook[3] == h).all(1).any())
-    assert float(part.counts[3]) == 10.0  # as many as come on average: 40 tokens over 4 codewords
+    assert float(part.counts[3]) == 10.0  # the average number: 40 tokens for 4 codewords
 
 
 def test_at_the_first_step_all_codewords_start_in_the_data() -> None:
@@ -92,7 +92,7 @@ def test_at_the_first_step_all_codewords_start_in_the_data() -> None:
     part(h, sample=True, generator=seeded(0))
     assert float(part.codebook.min()) > 90
     shares = torch.bincount(part.eval()(h, sample=False).aux["indices"].flatten(), minlength=64) / 256
-    assert float(torch.special.entr(shares).sum().exp()) > 20  # of the 64 drawn with replacement 40 are different
+    assert float(torch.special.entr(shares).sum().exp()) > 20  # 40 of the 64 drawn with replacement are different
 
 
 def test_what_random_codewords_won_does_not_count_as_use() -> None:
@@ -182,7 +182,7 @@ def test_vq_equals_the_package_vector_quantize_pytorch() -> None:
         value, indices, commitment = theirs(h.reshape(30, 2, 4))
         assert torch.equal(code.aux["indices"], indices)
         torch.testing.assert_close(code.z, value.reshape(30, 8).detach(), rtol=1e-4, atol=1e-5)
-        # theirs is a mean over all values, ours a sum over those of a sample
+        # theirs is a mean over all values, ours a sum over the values of a sample
         assert float(code.penalties["commitment"].mean() / 8) == pytest.approx(commitment.item(), rel=1e-4)
         # They smooth the counts by 1e-5 of 16 codewords; over five steps that is some 1e-6.
         torch.testing.assert_close(ours.codebook, theirs.codebook, rtol=1e-4, atol=1e-5)

@@ -46,7 +46,7 @@ def test_a_training_starts_at_what_components_make_of_new_images() -> None:
     expected = known.inverse_transform(known.transform(rows)).reshape(new.shape)
     with torch.no_grad():
         found = model.x_hat(torch.from_numpy(new) / 255.0).numpy()
-    np.testing.assert_allclose(found, expected, atol=2e-3)  # three power iterations turn the last directions by little
+    np.testing.assert_allclose(found, expected, atol=2e-3)  # three power iterations change the last directions little
     np.testing.assert_allclose(model.encode(train).std(0), 1, atol=0.02)
 
 
@@ -88,7 +88,7 @@ def test_components_of_large_images_lie_on_a_coarser_grid(shape: tuple[int, ...]
     assert max(coarse.shape[2:]) <= FINEST_GRID
     back = Fine(step, (shape[1], shape[2]))(coarse)
     assert back.shape == smooth.shape
-    # What lies between two means is off by less than a hundredth of what varies, but at the border.
+    # Values between two means are off by less than a hundredth of the range, except at the border.
     inside = (slice(None), slice(None), slice(2 * step, -2 * step or None), slice(2 * step, -2 * step or None))
     assert float((back - smooth)[inside].square().mean()) < 0.01 * float(smooth.var())
     assert usual_widths(BESIDE, shape) == usual_widths("conv", coarse.shape[1:])

@@ -112,7 +112,7 @@ def test_mmd_is_zero_on_average_between_samples_of_one_distribution_and_positive
 
     same = estimates(0.0)
     assert same.mean() == pytest.approx(0, abs=4 * same.std() / 20)  # the standard error over 400
-    assert same.min() < 0  # unbiased, so it goes both ways
+    assert same.min() < 0  # unbiased, so it can have both signs
     assert estimates(1.0).mean() > 10 * same.std() / 20
 
 
@@ -135,7 +135,7 @@ def test_the_l2_term_is_half_the_squared_length_of_the_code() -> None:
     found = with_terms(model, pair, output, None)
     assert_close(found.code.penalties["l2"], output.code.z.square().sum(1) / 2)
     assert isinstance(found, Output)
-    assert output.code.penalties == {}  # the output that was given stays as it was
+    assert output.code.penalties == {}  # the output of the caller is not changed
 
 
 def test_terms_are_joined_with_a_plus_and_none_is_none() -> None:

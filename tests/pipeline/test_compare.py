@@ -68,7 +68,7 @@ def test_one_classifier_judges_all_runs_of_the_same_data(found: compare.Comparis
     kept = [
         name for name in ("modern-0", "modern-1", "linear-0", "linear-1") if Artifacts(found.folder / name).has(PART)
     ]
-    assert kept == ["modern-0", "modern-1"]  # a seed divides the digits its own way
+    assert kept == ["modern-0", "modern-1"]  # each seed splits the digits differently
     judges = Judges()
     modern, linear, other = (Run(found.folder / name) for name in ("modern-0", "linear-0", "modern-1"))
     judge = judges.of(modern)
@@ -76,7 +76,7 @@ def test_one_classifier_judges_all_runs_of_the_same_data(found: compare.Comparis
     assert judges.of(linear) is judge
     assert judges.of(other) is not judge
     drawn = draw_samples(linear, 1_000, seed=0).x
-    expected = resemblance(linear, drawn).fidelity  # by a classifier of its own, from the same data and seed
+    expected = resemblance(linear, drawn).fidelity  # with its own classifier, from the same data and seed
     shared = resemblance(linear, drawn, judge=judge).fidelity
     assert (shared.precision, shared.recall) == pytest.approx((expected.precision, expected.recall), abs=1e-6)
 

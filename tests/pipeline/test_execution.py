@@ -91,7 +91,7 @@ def test_fault_54_an_extended_run_that_was_stopped_while_judging_is_judged_anew(
         patch.setattr(execution, "judge", sending(signal.SIGINT))
         with pytest.raises(Interrupted, match="while judging"):
             isthmus.resume(copy, epochs=4, show=False)
-    assert Run(copy).metrics["epochs"] == 3  # those of before
+    assert Run(copy).metrics["epochs"] == 3  # the previous ones
     assert isthmus.resume(copy, show=False).metrics["epochs"] == 4
 
 

@@ -65,8 +65,8 @@ def outcome(run: Path) -> str:
     return "/".join(ends)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # of damaged checkpoints that were moved aside
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of a report that was not written
+@pytest.mark.filterwarnings("ignore::UserWarning")  # for damaged checkpoints that were moved
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # for a report that was not written
 @pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_fault_96_any_place_of_a_run_replaced_by_a_link_or_a_folder(kind: str, denoiser: Run, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_fault_96_any_place_of_a_run_replaced_by_a_link_or_a_folder(kind: str, d
         assert snapshot(docs) == before, f"{place} as {kind} led outside ({end})"
         assert kind == "folder" or (run / place).is_symlink(), f"{place} as {kind} was replaced ({end})"
         if kind != "folder":
-            assert end[0] in "24", f"{place} as {kind}: {end}"  # 2 where the record that makes it a run is gone
+            assert end[0] in "24", f"{place} as {kind}: {end}"  # 2 if the record, which makes it a run, is missing
         seen[end] += 1
         shutil.rmtree(work)
     assert sum(seen.values()) >= 30 // step

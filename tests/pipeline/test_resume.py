@@ -34,7 +34,7 @@ RUNS: dict[str, dict[str, Any]] = {
 def test_fault_54_55_an_interrupted_run_is_resumed_to_the_same_end(
     settings: dict[str, Any], images: Path, tmp_path: Path
 ) -> None:
-    given = SMALL | {"batch_size": 16, "epochs": 5} | settings  # ten steps an epoch
+    given = SMALL | {"batch_size": 16, "epochs": 5} | settings  # ten steps per epoch
     whole = isthmus.train(images, out=tmp_path / "whole", **given)
     part = tmp_path / "a part"
     with pytest.raises(

@@ -104,7 +104,7 @@ def test_stopped_in_the_middle_and_gone_on_elsewhere_is_the_same_to_the_bit(whol
     data = whole.path.parent / "data.npy"
     with pytest.raises(Interrupted):
         isthmus.train(data, out=tmp_path / "run", **SHORT | {"show": tiny.Said(stop_at=38)})
-    config = tmp_path / "run" / "config.toml"  # where more memory is free; what was streamed stays so
+    config = tmp_path / "run" / "config.toml"  # even if more memory is free, streamed data stays streamed
     config.write_text(config.read_text().replace('memory = "12KB"', 'memory = "1GB"'))
     tiny.assert_same_weights(isthmus.resume(tmp_path / "run", show=False), whole)
 
@@ -164,7 +164,7 @@ def test_fault_151_pairs_that_memory_does_not_hold_are_refused(tmp_path: Path) -
 def test_fault_151_pairs_that_are_too_large_are_refused_before_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))  # where a file would be made to keep them in
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))  # where the file for them would be created
     source = source_of(tmp_path, kind)
     with pytest.raises(ResourceError, match="pairs cannot be read from disk during training"):
         prepared(source, target=str(tmp_path / "is never looked for.npy"), memory="6KB")

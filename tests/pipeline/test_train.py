@@ -33,7 +33,7 @@ def test_a_run_leaves_all_that_was_promised(denoiser: Run) -> None:
 
 
 def test_fault_50_the_record_says_whether_the_same_seed_gives_the_same_weights(denoiser: Run) -> None:
-    assert denoiser.record["deterministic"] is True  # on a processor
+    assert denoiser.record["deterministic"] is True  # on a CPU
     assert {"torch", "numpy", "python", "platform"} <= denoiser.record["versions"].keys()
     assert {"machine", "cores", "threads", "device"} <= denoiser.record["hardware"].keys()
 

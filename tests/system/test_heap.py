@@ -12,7 +12,7 @@ from isthmus.system import heap
 from isthmus.system.heap import kept_memory
 
 SIZE = 96 * 2**20  # above what glibc ever keeps by itself
-# In a process of its own, whose memory has no holes that others left.
+# In a separate process, whose memory is not fragmented.
 MEASURED = f"""
 import json
 from isthmus.system.heap import kept_memory

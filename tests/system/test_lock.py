@@ -88,7 +88,7 @@ def test_fault_57_who_looks_takes_no_lock(tmp_path: Path, monkeypatch: pytest.Mo
         holder = (tmp_path / ".lock").read_text()
         monkeypatch.setattr(lock, "_look", taken)
         assert is_held(tmp_path)
-    (tmp_path / ".lock").write_text(holder)  # as one that was killed leaves it
+    (tmp_path / ".lock").write_text(holder)  # as a killed process leaves it
     assert not is_held(tmp_path)
 
 

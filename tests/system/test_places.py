@@ -67,7 +67,7 @@ def test_a_link_to_a_run_and_links_elsewhere_are_the_users_own(run: Path, tmp_pa
 
 
 def test_fault_96_links_are_found_where_a_training_writes(run: Path, tmp_path: Path) -> None:
-    (run / "notes").symlink_to(tmp_path / "docs")  # nobody writes there
+    (run / "notes").symlink_to(tmp_path / "docs")  # no process writes there
     (run / "mine").mkdir()
     (run / "mine" / "a.txt").symlink_to(tmp_path / "docs" / "a.txt")
     refuse_links(run)
@@ -172,7 +172,7 @@ def test_fault_119_a_link_that_comes_between_the_look_and_the_write_leads_nowher
     (run / "latent").mkdir()
     files.write_atomic(run / "latent" / "b.txt", swapping, within=run)
     assert contents(outside) == {"a.txt": "mine"}
-    assert contents(run / "aside") == {"b.txt": "new"}  # in the folder that was looked at, wherever it is now
+    assert contents(run / "aside") == {"b.txt": "new"}  # in the checked folder, wherever it is now
     (run / "latent").unlink()
     (run / "aside").rename(run / "latent")
     files.write_folder(run / "latent" / "codes", {"codes.txt": swapping}, within=run)

@@ -25,7 +25,7 @@ def test_only_what_is_told_inside_is_heard_and_the_end_hushes() -> None:
     with told_to(heard):
         tell("work")
         assert list(each("abc", 3)) == ["a", "b", "c"]
-        assert list(each("a", 1)) == ["a"]  # of one there is nothing to count
+        assert list(each("a", 1)) == ["a"]  # a single item needs no counter
         count(7, 9)
         hush()
     tell("after")

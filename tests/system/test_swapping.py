@@ -81,7 +81,7 @@ def test_fault_51_a_death_at_any_call_leaves_the_old_folder_or_the_new_one(way: 
         assert [path.name for path in run.iterdir()] == ["model"], f"call {n}"
         if code == 0:
             break
-    assert found == sorted(found, reverse=True)  # first the old one, from some call on the new one
+    assert found == sorted(found, reverse=True)  # first the old one, after some call the new one
     assert (found[0], found[-1]) == ("old", "new")
     assert len(found) >= 10
 

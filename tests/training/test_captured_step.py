@@ -22,7 +22,7 @@ from isthmus.training.captured_step import WARM, AbstractRecorder, CapturedStep,
 from isthmus.training.step import EagerStep, Stepped
 from isthmus.training.trainer import Trainer
 
-# What waits for the device, and what copies Python's numbers to it, which waits too.
+# Operations that wait for the device, or copy Python numbers to it, which also waits.
 WAITS = {f"aten.{name}.default" for name in ("_local_scalar_dense", "is_nonzero", "nonzero", "lift_fresh")}
 
 
@@ -120,8 +120,8 @@ def test_a_captured_run_equals_the_eager_one(settings: dict[str, Any], digits: t
     assert recorder is not None
     assert recorder.warmed == WARM
     whole, odd = divmod(len(ready.splits.train), 48)
-    assert odd  # or the last batch would be recorded, too
-    assert recorder.repeated == whole * settings["epochs"] - WARM  # at a capture it is tried and done
+    assert odd  # otherwise the last batch would also be recorded
+    assert recorder.repeated == whole * settings["epochs"] - WARM  # at a capture, the step is both tried and computed
     assert recorder.recorded == (2 if "until" in settings.get("augment", "") else 1)
     for name, value in tiny.weights(eager.model).items():
         torch.testing.assert_close(tiny.weights(found.model)[name], value, rtol=1e-3, atol=1e-4, msg=name)

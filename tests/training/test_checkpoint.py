@@ -31,7 +31,7 @@ def assert_loads(checkpoints: Checkpoints, step: int) -> None:
     found = checkpoints.load()
     assert found is not None
     tensors, state = found
-    assert state == {"step": step, "cost_sum": step / 3}  # bit for bit, or a resumed run would not be the same
+    assert state == {"step": step, "cost_sum": step / 3}  # bit for bit, otherwise a resumed run would differ
     for group, expected in weights(step).items():
         tiny.assert_equal_weights(tensors[group], expected)
 
@@ -57,7 +57,7 @@ FILES = ["model.safetensors", "optimizer.safetensors", "state.json"]
 HARMS = [(harm, name) for harm in ("flip", "cut", "remove", "empty") for name in [*FILES, "MANIFEST.json"]]
 
 
-# A bit that flips in the manifest changes what it states about a file, or nothing that matters.
+# A flipped bit in the manifest changes an entry of a file, or nothing important.
 @pytest.mark.parametrize(("harm", "name"), [pair for pair in HARMS if pair != ("flip", "MANIFEST.json")])
 def test_fault_60_61_a_damaged_checkpoint_is_moved_aside_and_the_one_before_is_used(
     harm: str, name: str, tmp_path: Path

@@ -19,7 +19,7 @@ from poison import Poisoned, poison_gradient
 
 @pytest.mark.parametrize("at", [1, 2, 8, 9, 14, 19])
 def test_fault_43_a_cost_that_is_no_number_stops_within_eight_steps(at: int, tmp_path: Path) -> None:
-    ready = tiny.prepared(tiny.table(), batch_size=8)  # 12 steps an epoch
+    ready = tiny.prepared(tiny.table(), batch_size=8)  # 12 steps per epoch
     trainer = tiny.trainer(ready, tmp_path, own=Poisoned(at))
     epoch, batch = divmod(at - 1, 12)
     samples = ", ".join(map(str, trainer.batches.rows(epoch)[batch][:5].tolist()))

@@ -25,7 +25,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "vqvae": {"bottleneck": "noise:0.1+vq:16", "terms": "contractive+mmd", "likelihood": "gaussian,variance=shared"},
     "sparse": {"bottleneck": "sparse:0.1", "terms": "l2"},
 }
-MOST = 3  # samples that fit, of 16
+MOST = 3  # samples that fit, out of 16
 
 
 def short_of_memory(module: nn.Module, most: int = MOST, error: Exception | None = None) -> None:

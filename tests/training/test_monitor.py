@@ -203,7 +203,7 @@ def test_a_monitor_takes_up_where_a_saved_one_left_off(
 
 
 def test_a_loop_of_ones_own_reads_like_the_notebook(tmp_path: Path) -> None:
-    class Defined(nn.Module):  # in the notebook itself: jcopdl refuses to save such a model
+    class Defined(nn.Module):  # as in the notebook; jcopdl refuses to save such a model
         def __init__(self) -> None:
             super().__init__()
             self.line = nn.Linear(2, 2)

@@ -36,7 +36,7 @@ def test_white_noise_is_told_with_its_level(sigma: float) -> None:
 def test_noise_that_neighbors_share_is_told_with_its_reach(blur: float, apart: int) -> None:
     found = estimate_noise(pictures(0.1, blur))
     lag = np.exp(-1 / (4 * blur**2))  # of a Gaussian of that width, sampled
-    assert found.lags[0] == pytest.approx(lag, abs=0.15)  # slopes that are taken off hold some of it
+    assert found.lags[0] == pytest.approx(lag, abs=0.15)  # the removed slopes contain a part of it
     assert found.apart == apart
 
 

@@ -117,7 +117,7 @@ def test_a_layer_without_gradient_is_passed_over(missing: int, placed: bool) -> 
 @pytest.mark.parametrize("placed", [True, False])
 def test_found_inf_leaves_weights_and_counts_and_grad_scale_divides(placed: bool, kernel: str) -> None:
     if kernel != "kernel":
-        assert not ours(network()).is_fused  # so the loop looks at the numbers itself
+        assert not ours(network()).is_fused  # so the loop checks the numbers itself
         return
     model, other = network(), network()
     optimizer, plain = ours(model), theirs(other)

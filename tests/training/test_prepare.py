@@ -133,7 +133,7 @@ def test_what_is_to_be_cleaned_gets_convolutions_and_a_longer_code(
     found = prepare.prepare(config, splits).config
     assert (found.model.network, found.model.z_size, found.training.budget) == settled
     asked = replace(config, training=replace(config.training, steps=8_000))
-    assert prepare.prepare(asked, splits).config.training.steps == 8_000  # the usual number, where it was asked for
+    assert prepare.prepare(asked, splits).config.training.steps == 8_000  # the usual number, if requested
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_fault_14_medians_come_from_the_training_part_alone() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(100, 3)).astype(np.float32)
     x[rng.random(x.shape) < 0.2] = np.nan
-    far = Samples(x + np.float32(1000), "far")  # as test data: nothing of it may be seen before the test
+    far = Samples(x + np.float32(1000), "far")  # as test data, which must not be used before the test
     config = tiny.config(missing="median")
     ready = prepare.prepare(config, split(Bundle(Samples(x, "near"), far), seed=0))
     assert ready.preprocess.fill == pytest.approx(np.nanmedian(ready.splits.train.x, 0))
@@ -295,7 +295,7 @@ def test_fault_noise_levels_for_0_to_255_are_told_before_training(noise: str, me
 
 @pytest.mark.parametrize("level", ["nan", "0.1-nan", "-1", "1" * 400, "1e999"])
 def test_fault_64_a_level_that_is_no_number_is_refused_in_words(level: str, digits: tiny.Digits) -> None:
-    assert notes.about_noise(f"gaussian:{level}", IMAGE) == []  # it is told where the noise is built
+    assert notes.about_noise(f"gaussian:{level}", IMAGE) == []  # it is reported when the noise is built
     with pytest.raises(UsageError, match="is out of bounds; allowed is 0 or more") as caught:
         prepare.fresh_model(tiny.prepared(digits.samples, noise=f"gaussian:{level}"))
     assert len(str(caught.value)) < 1_000
@@ -313,13 +313,13 @@ def test_levels_that_may_be_meant_are_left_alone(noise: str) -> None:
     [
         ({"epochs": 60}, choices.DROPOUT),
         ({"epochs": 60, "dropout": 0.0}, 0.0),
-        ({"epochs": 10}, 0.0),  # rows that come seldom are hardly learned by heart
-        ({"epochs": 60, "bottleneck": "gaussian"}, 0.0),  # its code is drawn already
+        ({"epochs": 10}, 0.0),  # rows that are rarely used are hardly memorized
+        ({"epochs": 60, "bottleneck": "gaussian"}, 0.0),  # its code is random already
     ],
 )
 def test_rows_of_several_kinds_that_come_often_get_dropout(settings: dict, dropout: float) -> None:
     rows = np.random.default_rng(0).normal(size=(60, 3))
     assert tiny.prepared(rows, **settings).config.model.dropout == 0.0
-    rows[3, 1] = np.nan  # a gap is seen by the model: these columns are known by their kinds
+    rows[3, 1] = np.nan  # the model sees gaps, because the columns have kinds
     mixed = read_object(rows).train
     assert tiny.prepared(mixed, **settings).config.model.dropout == dropout

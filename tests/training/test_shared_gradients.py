@@ -19,7 +19,7 @@ from isthmus.training.agreement import AgreedRequests
 from isthmus.training.dropout_slices import SlicedDropout
 from isthmus.training.shared_gradients import SharedGradients, refuse_coupled
 
-CLOSE = 1e-5  # what the contract asks of the first 20 costs in float32; found are 3e-7
+CLOSE = 1e-5  # the contract for the first 20 costs in float32; measured are 3e-7
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_dropout_of_a_slice_drops_what_dropout_of_the_batch_drops() -> None:
         torch.manual_seed(0)
         assert torch.equal(layer(x[3:7]), whole[3:7])
         torch.manual_seed(0)
-        assert torch.equal(layer(x), whole)  # not a row a sample of the slice: as it is
+        assert torch.equal(layer(x), whole)  # not one row per sample of the slice, so unchanged
     torch.manual_seed(0)
     assert torch.equal(layer(x), whole)
 

@@ -35,7 +35,7 @@ def settled(x: np.ndarray, model: dict[str, Any] | None = None, **training: Any)
 def test_code_widths_budget_and_patience_come_from_the_table_and_are_said() -> None:
     ready = settled(tiny.table(200, 9))
     model, training = ready.config.model, ready.config.training
-    assert (model.network, model.z_size, model.hidden) == (SHORTCUT, 3, (128, 64))  # made of three numbers
+    assert (model.network, model.z_size, model.hidden) == (SHORTCUT, 3, (128, 64))  # from three numbers
     assert (training.steps, training.stall) == (LEAST_STEPS, PATIENCE)
     said = "\n".join(ready.said)
     assert (
@@ -84,7 +84,7 @@ def test_the_network_starts_at_the_principal_components() -> None:
     linear = known.inverse_transform(known.transform(x.double()))
     with torch.no_grad():
         x_hat = prepare.fresh_model(ready).eval().x_hat(x).double().numpy()
-    assert np.square(x_hat - linear).mean() < 0.1 * np.square(x.numpy()).mean()  # the layers beside it start small
+    assert np.square(x_hat - linear).mean() < 0.1 * np.square(x.numpy()).mean()  # the parallel layers start small
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_patience_stops_and_leaves_the_weights_of_the_best_epoch(
     assert found is not None
     tiny.assert_equal_weights(found[0]["best"], tiny.weights(best.model))
     assert not torch.equal(found[0]["model"]["encoder.1.0.weight"], found[0]["best"]["encoder.1.0.weight"])
-    again = resumed(ready, tmp_path)  # a process that was killed after it had stopped does not train on
+    again = resumed(ready, tmp_path)  # a process that was killed after it had stopped does not continue
     assert tiny.run(again).stopped_by == "patience"
     assert_same_run(again, stopped)
 
@@ -175,12 +175,12 @@ def test_under_a_decaying_schedule_patience_does_not_cut_the_run(monkeypatch: py
 
 @pytest.mark.parametrize(("steps", "epochs"), [(60, 3), (70, 4), (1, 1), (49, 2)])
 def test_a_budget_in_steps_is_rounded_to_whole_epochs(steps: int, epochs: int, digits: tiny.Digits) -> None:
-    ready = tiny.prepared(digits.samples, batch_size=16, steps=steps)  # 20 steps an epoch
+    ready = tiny.prepared(digits.samples, batch_size=16, steps=steps)  # 20 steps per epoch
     assert tiny.trainer(ready).progress.epochs == epochs
 
 
 def test_a_budget_below_one_pass_ends_amid_it(digits: tiny.Digits) -> None:
-    ready = tiny.prepared(digits.samples, batch_size=16, steps=7)  # of 20 steps an epoch
+    ready = tiny.prepared(digits.samples, batch_size=16, steps=7)  # 20 steps per epoch
     trainer = tiny.trainer(ready)
     tiny.run(trainer)
     assert (trainer.progress.epoch, trainer.progress.samples_seen) == (1, 7 * 16)
@@ -254,7 +254,7 @@ def test_clipping_shortens_the_gradient_as_pytorch_does() -> None:
     x = ready.x(ready.splits.train)[trainer.batches.rows(0)[0]]
     (model.x_hat(x) - x).square().mean().backward()
     norm = nn.utils.clip_grad_norm_(model.parameters(), 0.01)
-    assert float(norm) > 0.01  # or nothing would have been clipped
+    assert float(norm) > 0.01  # otherwise nothing would be clipped
     for trained, parameter in zip(trainer.parameters, model.parameters(), strict=True):
         torch.testing.assert_close(trained.grad, parameter.grad, rtol=1e-4, atol=1e-9)
 
@@ -422,7 +422,7 @@ def test_dropout_seeds_no_device_but_the_one_that_trains(monkeypatch: pytest.Mon
 
 
 def test_asked_to_finish_it_closes_the_part_of_an_epoch_and_keeps_the_best_weights(tmp_path: Path) -> None:
-    ready = tiny.prepared(tiny.table(), batch_size=4, epochs=4)  # 24 steps an epoch
+    ready = tiny.prepared(tiny.table(), batch_size=4, epochs=4)  # 24 steps per epoch
     trainer, costs = tiny.trainer(ready, tmp_path), []
     step = trainer._step
     trainer._step = lambda rows: costs.append(float(found := step(rows))) or found
@@ -436,7 +436,7 @@ def test_asked_to_finish_it_closes_the_part_of_an_epoch_and_keeps_the_best_weigh
 
 
 def test_asked_to_finish_at_the_end_of_an_epoch_it_adds_none(digits: tiny.Digits) -> None:
-    trainer = tiny.trainer(tiny.prepared(digits.samples, batch_size=40, epochs=3))  # 8 steps an epoch
+    trainer = tiny.trainer(tiny.prepared(digits.samples, batch_size=40, epochs=3))  # 8 steps per epoch
     assert tiny.run(trainer, request_at(trainer, 8, "finish")).stopped_by == "request"
     assert trainer.monitor.epoch == 1
 
