@@ -71,7 +71,7 @@ def main() -> None:
     options = parser.parse_args()
     with_pyod = options.others and importlib.util.find_spec("pyod") is not None
     if options.others and not with_pyod:
-        print("PyOD is not installed: left out")
+        print("PyOD is not installed, so it is skipped")
     train, test = isthmus.read("mnist").train, isthmus.read("mnist").test
     assert test is not None
     assert train.labels is not None

@@ -118,7 +118,7 @@ def main() -> None:
     print(torch.cuda.get_device_name())
     for name, found in speeds.items():
         middle = statistics.median(found)
-        print(f"{name:10}{middle:10,.0f} steps/s{middle / statistics.median(speeds['by hand']):8.2f} of by hand")
+        print(f"{name:10}{middle:10,.0f} steps/s{middle / statistics.median(speeds['by hand']):8.2f} x by hand")
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def keep(color: Path, gray: Path, share: float) -> None:
 
 
 def levels(photos: Path) -> None:
-    """Prints what `noise_in_flat_parts` finds in the photographs as they are, and with faint noise."""
+    """Prints what `noise_in_flat_parts` finds in the unchanged photographs, and with faint noise."""
     generator = np.random.default_rng(0)
     for sigma in (0, 1, 2, 3):
         found = []

@@ -108,7 +108,7 @@ def tell(found: list[dict[str, tuple[float, float]]]) -> None:
     """Medians of each, and of the ratios within a round."""
     for name in found[0]:
         by_clock, by_processor = (statistics.median(turns[name][i] for turns in found) for i in range(2))
-        print(f"{name}: {by_clock:,.0f} images/s, {by_processor:,.0f} a second on the processor")
+        print(f"{name}: {by_clock:,.0f} images/s, {by_processor:,.0f} per second of processor time")
     one, two, processes = found[0]
     for what, other, i in (("two threads, by the clock", two, 0), ("one thread, by the processor", one, 1)):
         ratios = sorted(turns[processes][i] / turns[other][i] for turns in found)

@@ -76,7 +76,7 @@ def main() -> None:
     print(f"torch {torch.__version__}, {options.precision}, {options.rounds} rounds of {options.steps} steps")
     for name, rounds in found.items():
         ms, operations, copies = (statistics.median(column) for column in zip(*rounds, strict=True))
-        print(f"{name}: {ms:.2f} ms beside the products, {operations:.0f} operations, {copies:.0f} of them copies")
+        print(f"{name}: {ms:.2f} ms without the products, {operations:.0f} operations, {copies:.0f} of them copies")
     ratios = [a[0] / b[0] for a, b in zip(*found.values(), strict=True)]
     low, middle, high = statistics.quantiles(ratios, n=4)
     print(f"ratio {middle:.2f} (quartiles {low:.2f} to {high:.2f})")

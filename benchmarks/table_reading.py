@@ -40,7 +40,7 @@ def timed(name: str, action: Callable[[], object]) -> float:
     begun, wall = time.process_time(), time.perf_counter()
     action()
     seconds = time.process_time() - begun
-    print(f"{name:<20} {seconds:6.2f} s of processor time, {time.perf_counter() - wall:6.2f} s on the clock")
+    print(f"{name:<20} {seconds:6.2f} s of processor time, {time.perf_counter() - wall:6.2f} s of wall time")
     return seconds
 
 

@@ -60,7 +60,7 @@ def stain(_: np.ndarray, rng: np.random.Generator) -> Planted:
 
 
 def missing(x: np.ndarray, rng: np.random.Generator) -> Planted:
-    """A rectangle of 6 to 10 pixels a side in the mean gray of the window: only the texture is missing."""
+    """A rectangle of 6 to 10 pixels per side in the mean gray of the window: only the texture is missing."""
     h, w = rng.integers(6, 11, 2)
     top, left = rng.integers(2, SIDE - h - 1), rng.integers(2, SIDE - w - 1)
     inside = np.zeros((SIDE, SIDE), bool)

@@ -45,7 +45,7 @@ print(
 )
 print(f"look at {run.path / 'report.html'}, or clean others: isthmus denoise runs/pairs OTHERS -o CLEAN")
 
-# Without clean pictures: it learns from halves of the noisy ones, and is judged by what it removes.
+# Without clean pictures: it learns from subimages of the noisy ones, and is judged on hidden pixels.
 alone = isthmus.train(noisy, noise="unknown", out="runs/noisy-alone", **settings)
 for verdict in alone.metrics["verdicts"]:
     print(f"noisy alone: {verdict['level']}: {verdict['text']}")
