@@ -140,7 +140,7 @@ def assert_same_weights(found: Run | Path, expected: Run | Path) -> None:
 
 
 def costs_of(run: Run) -> list[tuple[float, float]]:
-    """What of a run's history does not depend on the clock."""
+    """The part of a run's history that does not depend on the clock."""
     return [(row["train_cost"], row["validation_cost"]) for row in Run(run.path).history]
 
 
