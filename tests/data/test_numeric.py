@@ -52,7 +52,7 @@ def test_conversion_copies_only_where_it_must(monkeypatch: pytest.MonkeyPatch) -
     assert converted(array, np.float32) is array
     monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 10)
     monkeypatch.setattr("isthmus.system.scratch.kind_of_disk", lambda folder: "tmpfs")  # which is memory too
-    with pytest.raises(ResourceError, match="needs 16 bytes, and 8 bytes of memory may be used"):
+    with pytest.raises(ResourceError, match="needs 16 bytes, but only 8 bytes of memory may be used"):
         converted(np.ones((2, 2)), np.float32)
 
 

@@ -141,7 +141,7 @@ def test_fault_09_archive_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert bomb.stat().st_size < 100_000
     monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 10_000_000)
     monkeypatch.setattr("isthmus.system.scratch.kind_of_disk", lambda folder: "tmpfs")  # which is memory too
-    with pytest.raises(ResourceError, match=r"a\.npz needs 23\.5 MB, and 8\.0 MB of memory may be used"):
+    with pytest.raises(ResourceError, match=r"a\.npz needs 23\.5 MB, but only 8\.0 MB of memory may be used"):
         read_npz(bomb, OPTIONS)
 
 

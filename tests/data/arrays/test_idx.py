@@ -164,7 +164,7 @@ def test_fault_05_header_claiming_more_than_memory(tmp_path: Path, monkeypatch: 
     honest = written(tmp_path / "b.gz", idx_bytes(IMAGES))
     monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 100)
     monkeypatch.setattr("isthmus.system.scratch.kind_of_disk", lambda folder: "tmpfs")  # which is memory too
-    with pytest.raises(ResourceError, match=r"b\.gz needs 200 bytes, and 80 bytes of memory may be used"):
+    with pytest.raises(ResourceError, match=r"b\.gz needs 200 bytes, but only 80 bytes of memory may be used"):
         read_idx(honest, OPTIONS)
 
 

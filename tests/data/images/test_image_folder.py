@@ -434,7 +434,7 @@ def test_fault_66_names_of_all_kinds(tmp_path: Path) -> None:
 def test_memory_is_checked_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 10)
     monkeypatch.setattr("isthmus.system.scratch.kind_of_disk", lambda folder: "tmpfs")  # which is memory too
-    with pytest.raises(Exception, match="needs 12 bytes, and 8 bytes of memory may be used") as caught:
+    with pytest.raises(Exception, match="needs 12 bytes, but only 8 bytes of memory may be used") as caught:
         read_images(save(tmp_path, "a.png", GRAY), OPTIONS)
     assert caught.value.exit_code == 5  # type: ignore[attr-defined]
 

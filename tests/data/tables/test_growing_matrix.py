@@ -33,7 +33,7 @@ def test_widening_keeps_what_was_there(odd: float) -> None:
 def test_fault_26_refused_before_memory_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 1000)
     monkeypatch.setattr("isthmus.system.scratch.kind_of_disk", lambda folder: "tmpfs")  # which is memory too
-    with pytest.raises(ResourceError, match=r"big\.csv needs 10\.0 kB, and 800 bytes of memory may be used"):
+    with pytest.raises(ResourceError, match=r"big\.csv needs 10\.0 kB, but only 800 bytes of memory may be used"):
         GrowingMatrix(10, n_rows=1000, what="big.csv")
     matrix = GrowingMatrix(10, n_rows=10, what="big.csv")
     with pytest.raises(ResourceError, match=r"big\.csv needs"):

@@ -244,7 +244,7 @@ def test_fault_25_identifier_left_in(read) -> None:
 def test_fault_26_larger_than_memory_is_refused_by_estimate(read, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("isthmus.system.memory.available_bytes", lambda: 10_000)
     monkeypatch.setattr("isthmus.system.scratch.kind_of_disk", lambda folder: "tmpfs")  # which is memory too
-    with pytest.raises(ResourceError, match=r"t\.csv needs .*, and 8\.0 kB of memory may be used") as e:
+    with pytest.raises(ResourceError, match=r"t\.csv needs .*, but only 8\.0 kB of memory may be used") as e:
         read("a,b\n" + "1.5,2.5\n" * 20_000)
     assert e.value.exit_code == 5
 
