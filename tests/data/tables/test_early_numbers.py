@@ -118,6 +118,15 @@ def test_numbers_are_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(x[:, 0], cells()["size"].cast(pl.Float64))
 
 
+def test_a_label_that_the_model_takes_as_well_stays_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells().write_csv(tmp_path / "table.csv")
+    monkeypatch.setitem(text.chunks_of_lines.__kwdefaults__, "size", PIECE)
+    known = read_table(tmp_path / "table.csv", DataConfig())
+    again = read_table(tmp_path / "table.csv", DataConfig(label="name"), expected=known.schema)
+    np.testing.assert_array_equal(again.x, known.x)
+    assert again.classes == ("coffee", "tea")
+
+
 def test_a_short_row_among_categories_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "table.csv"
     cells().write_csv(path)

@@ -99,7 +99,8 @@ def _repeated(cells: pl.DataFrame, parser: Parser) -> list[str]:
     """
     if parser.findings.nulls or not hasattr(pl, "Categories"):
         return []
-    return [name for name in parser.features if name in cells.columns and come_again(cells[name])]
+    others = {*cells.columns} - {parser.label, parser.group}  # which may be features as well
+    return [name for name in parser.features if name in others and come_again(cells[name])]
 
 
 def _gathered(parts: Sequence[TextChunk], parser: Parser) -> Gathered:
