@@ -154,6 +154,7 @@ def test_fault_41_train_and_test_overlap_is_counted_and_named() -> None:
     assert findings.overlap.count == 4
     assert findings.overlap_pairs == (("5", "v"), ("6", "w"), ("7", "x"), ("8", "y"))
     assert "4 of 5 test samples (80.0%) are also in the training data" in findings.warnings[0]
+    assert findings.warnings[0].endswith("or train with --duplicates drop.")
     assert said(findings, "train and test overlap") == [
         "4 of 5 test samples are also in the training data: v = 5, w = 6, x = 7, y = 8"
     ]
