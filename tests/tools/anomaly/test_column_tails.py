@@ -27,6 +27,16 @@ def test_a_row_of_its_own_is_not_counted() -> None:
     np.testing.assert_allclose(ColumnTails.build(x).nats(row, np.ones(1)), rest.nats(row, np.zeros(1)))
 
 
+def test_fault_175_a_training_row_rounded_beyond_the_end_has_a_finite_score() -> None:
+    """As from a file with fewer digits: it is one of the rows, and no other is as extreme, as for the exact row."""
+    x = RNG.normal(size=(200, 2)).astype(np.float32)
+    row = x[x[:, 0].argmax()][None]
+    known = ColumnTails.build(x)
+    rounded = known.nats(np.nextafter(row, np.inf), np.ones(1))
+    np.testing.assert_allclose(rounded, known.nats(row, np.ones(1)))
+    np.testing.assert_allclose(rounded, np.log(200 / 4))
+
+
 def test_few_of_the_usual_rows_have_any() -> None:
     """P(D p <= a) <= a by Bonferroni, for a below 1: at least half of normal rows have less than log 2."""
     x, new = RNG.normal(size=(500, 20)), RNG.normal(size=(2_000, 20))

@@ -30,7 +30,7 @@ class ColumnTails:
 
     def nats(self, x: Points, own: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
         """-log(D p), at least 0, where p is the smallest of the two-sided p-values of a row's columns, by ranks among
-        the n rows. `own` (N,) is 1 for a row that is one of them; it is not compared with itself.
+        the n rows. `own` (N,) is how many of the n rows are the row itself; it is not compared with these.
 
         Source: Bonferroni's bound for the smallest of D p-values; ECOD (Li et al. 2022, arXiv:2201.00382) sums the same
         tails over all columns instead.
@@ -43,7 +43,8 @@ class ColumnTails:
             below = np.searchsorted(low, x[:, column], side="right")
             above = len(high) - np.searchsorted(high, x[:, column], side="left")
             least = np.minimum(least, np.minimum(below, above))
-        p = 2 * (least + 1 - own) / (self.n + 1 - own)
+        others = np.maximum(least - own, 0)  # a row equal but for rounding may lie just beyond the end
+        p = 2 * (others + 1) / (self.n + 1 - own)
         return np.maximum(-np.log(D * p), 0)
 
     def misfit(self, columns: int) -> bool:
