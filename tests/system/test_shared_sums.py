@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from isthmus.errors import PeerLostError
 from isthmus.system import shared_sums
 from isthmus.system.shared_sums import LEAST, SharedSums
 
@@ -96,13 +97,49 @@ def test_a_machine_without_such_memory_is_left_to_others(tmp_path: Path, monkeyp
     assert together(2, lambda sums: sums.takes(torch.zeros(N))) == [False, False]
 
 
-def test_where_one_process_cannot_see_the_memory_none_uses_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(path: str, **about: Any) -> torch.Tensor:
-        seen.append(path)
-        if len(seen) == 2:
-            raise RuntimeError("No such file")
-        return torch.zeros(about["size"], dtype=torch.uint8)
+def test_fault_176_processes_of_different_containers_do_not_use_shared_memory(folder: Path) -> None:
+    """The path that rank 1 is told names nothing there, and it must not be created: its sums would lack the others."""
+    elsewhere = folder / "elsewhere"
 
-    seen: list[str] = []
-    monkeypatch.setattr(torch, "from_file", opened)
-    assert together(2, lambda sums: sums.takes(torch.zeros(N))) == [False, False]
+    def work(sums: SharedSums) -> bool:
+        exchange = sums.exchange
+        if sums.rank == 1:
+            sums.exchange = lambda value: [str(elsewhere) if isinstance(v, str) else v for v in exchange(value)]
+        return sums.takes(torch.zeros(N))
+
+    assert together(2, work) == [False, False]
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("n_answers", [0, 1, 2])
+def test_fault_177_a_process_that_ends_before_the_first_sum_leaves_no_file(folder: Path, n_answers: int) -> None:
+    left = iter(range(n_answers))
+
+    def exchange(value: Any) -> list[Any]:
+        if next(left, None) is None:
+            raise PeerLostError("RESOURCE-PROCESS", "rank 1 has ended")
+        return [value, value]
+
+    with pytest.raises(PeerLostError, match="rank 1"):
+        SharedSums(0, 2, exchange, lambda: None).takes(torch.zeros(N))
+    assert not list(folder.iterdir())
+
+
+def test_fault_177_no_file_is_there_while_a_process_waits_for_the_others(folder: Path) -> None:
+    """It may be killed then, for example after another one has run out of memory."""
+    seen: list[list[Path]] = []
+
+    def exchange(value: Any) -> list[Any]:
+        seen.append(list(folder.iterdir()))
+        return [value, True]
+
+    assert SharedSums(0, 2, exchange, lambda: None).takes(torch.zeros(N))
+    assert [len(paths) for paths in seen] == [0, 1, 1]  # the first one waits for the slowest process
+    assert not list(folder.iterdir())
+
+
+def test_much_of_the_free_memory_is_not_taken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = 2 * 2 * LEAST
+    for free, expected in ((4 * needed - 1, False), (4 * needed, True)):
+        monkeypatch.setattr(shared_sums, "available_bytes", lambda free=free: free)
+        assert together(2, lambda sums: sums.takes(torch.zeros(N))) == [expected, expected]

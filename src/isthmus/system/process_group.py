@@ -167,6 +167,7 @@ class ProcessGroup(AbstractGroup):
             with suppress(RuntimeError):
                 self.table.set(f"error/{self.rank}", json.dumps(as_note(error)))
         self.beats.stop()
+        self._shared = None  # gives its memory back
         with suppress(RuntimeError):
             self.table.set(f"left/{self.rank}", "")
             if self._holds_table:

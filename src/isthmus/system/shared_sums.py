@@ -5,6 +5,7 @@ A socket copies every byte four times, in the operating system: of a million gra
 
 from __future__ import annotations
 
+import mmap
 import os
 import tempfile
 from collections.abc import Callable
@@ -14,8 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from isthmus.system.memory import available_bytes
+
 SHARED = Path("/dev/shm")  # memory as files, on Linux
 LEAST = 1 << 16  # bytes: below it, waiting for the others takes longer than the copies
+MOST = 0.25  # share of the free memory: the sums through sockets need none
 TURNS = 2  # while the slowest process still reads one, the others may write into the next
 
 
@@ -38,6 +42,7 @@ class SharedSums:
         if not self.is_possible or values.device.type != "cpu" or values.nbytes < LEAST or not values.is_contiguous():
             return False
         if self._memory is None or self._memory.shape[2] < values.nbytes:
+            self._memory = None  # is free before the larger one is taken
             self._memory = self._opened(values.nbytes)
             self.is_possible = self._memory is not None
         return self.is_possible
@@ -56,17 +61,21 @@ class SharedSums:
     def _opened(self, n_bytes: int) -> Tensor | None:
         """(TURNS, size, n_bytes) that all processes see; None if one of them cannot."""
         n_bytes = -(-n_bytes // 64) * 64  # rows begin where any type may
-        path = self.exchange(_created(TURNS * self.size * n_bytes) if self.rank == 0 else None)[0]
-        memory = _mapped(path, TURNS * self.size * n_bytes)
-        is_open = all(self.exchange(memory is not None))
-        if self.rank == 0 and path is not None:
-            Path(path).unlink(missing_ok=True)
+        self.exchange(None)  # the file has a name only while all are here, so a process that is killed leaves none
+        path = _created(TURNS * self.size * n_bytes) if self.rank == 0 else None
+        try:
+            memory = _mapped(self.exchange(path)[0], TURNS * self.size * n_bytes)
+            is_open = all(self.exchange(memory is not None))
+        finally:
+            if path is not None:
+                Path(path).unlink(missing_ok=True)
         return memory.view(TURNS, self.size, n_bytes) if is_open and memory is not None else None
 
 
 def _created(n_bytes: int) -> str | None:
     """A file of so much memory, which is taken at once: later there might be too little, and no way to say so."""
-    if not SHARED.is_dir():
+    free = available_bytes()
+    if not SHARED.is_dir() or (free is not None and n_bytes > MOST * free):
         return None
     file, path = tempfile.mkstemp(prefix="isthmus-", dir=SHARED)
     try:
@@ -83,8 +92,9 @@ def _mapped(path: str | None, n_bytes: int) -> Tensor | None:
     if path is None:
         return None
     try:
-        return torch.from_file(path, shared=True, size=n_bytes, dtype=torch.uint8)
-    except (OSError, RuntimeError):  # processes of different containers
+        with open(path, "r+b") as file:  # PyTorch's `from_file` would create one that the other processes do not see
+            return torch.frombuffer(mmap.mmap(file.fileno(), n_bytes), dtype=torch.uint8)
+    except (OSError, ValueError):  # processes of different containers
         return None
 
 
