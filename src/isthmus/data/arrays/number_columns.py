@@ -18,8 +18,9 @@ from isthmus.data.schema import Expected, Schema, asked_kinds
 from isthmus.data.tables.cells import PLAIN
 from isthmus.data.tables.columns import Plan
 from isthmus.data.tables.findings import Findings
+from isthmus.data.tables.gathered_cells import Gathered
 from isthmus.data.tables.kind_finding import find_schema
-from isthmus.data.tables.mixed_tables import Gathered, mixed_samples
+from isthmus.data.tables.mixed_tables import mixed_samples
 from isthmus.errors import DataError, UsageError
 from isthmus.wording import listed, printable
 

@@ -44,7 +44,7 @@ def divide_series(
     if limit is not None and limit < len(found["train"]):
         kept = np.linspace(0, len(found["train"]) - 1, limit).round().astype(np.int64)
         found["train"] = found["train"].take(kept)
-    return Splits(**found, series=layout)
+    return Splits(found["train"], found["validation"], found["test"], series=layout)
 
 
 def _windows_of(rows: SeriesRows, layout: SeriesLayout, roles: list[str]) -> list[np.ndarray]:

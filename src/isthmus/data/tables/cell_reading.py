@@ -16,7 +16,7 @@ from isthmus.data.tables.columns import Plan, as_asked
 from isthmus.data.tables.dialects import find_dialect
 from isthmus.data.tables.findings import Findings
 from isthmus.data.tables.frames import ParquetFrame
-from isthmus.data.tables.mixed_tables import CELL_BYTES, LEAVE_OUT, gather_text
+from isthmus.data.tables.gathered_cells import CELL_BYTES, LEAVE_OUT, gather_text
 from isthmus.data.tables.parsing import Parser
 from isthmus.data.tables.reading import names_of_header
 from isthmus.data.tables.text import chunks_of_lines, find_encoding

@@ -18,25 +18,30 @@ PROBED = 100  # cells of only digits may be codes, such as 007; these are read a
 ANY = TableColumn("", "number")
 
 
-def early_numbers(cells: pl.DataFrame, known: Mapping[str, TableColumn]) -> dict[str, TableColumn]:
-    """Columns of `cells`, the first rows as text, that hold only numbers and gaps, but not only digits; for a trained
-    model (`known`, by name), those that are numbers or counts in its schema.
+def early_numbers(
+    cells: pl.DataFrame, known: Mapping[str, TableColumn]
+) -> tuple[dict[str, TableColumn], list[pl.Series]]:
+    """Columns of `cells`, the first rows as text, that hold only numbers and gaps, but not only digits, and their
+    numbers; for a trained model (`known`, by name), those that are numbers or counts in its schema.
     """
-    return {name: known.get(name, ANY) for name in cells.columns if _may_be(cells[name], known.get(name))}
+    found = {name: _as_early(cells[name], known.get(name)) for name in cells.columns}
+    numbers = {name: series for name, series in found.items() if series is not None}
+    return {name: known.get(name, ANY) for name in numbers}, list(numbers.values())
 
 
-def _may_be(text: pl.Series, column: TableColumn | None) -> bool:
+def _as_early(text: pl.Series, column: TableColumn | None) -> pl.Series | None:
     if column is not None and column.kind not in {"number", "count"}:
-        return False
-    known = text.str.strip_chars()
-    first = known.head(2 * PROBED)
+        return None
+    first = text.head(2 * PROBED).str.strip_chars()
     first = first.filter(~missing_texts(first, numbers=True)).head(PROBED)
     if first.n_unique() < PROBED // 10:  # a few words may be a constant, yes-no or categories
-        return False
+        return None
     if column is None and bool(first.str.contains(r"^\d+$").all()):
-        return False
-    values = _numbers(known)
-    return values is not None and _fit(values.to_frame(), {text.name: column or ANY})
+        return None
+    if first.cast(pl.Float64, strict=False).null_count():
+        return None
+    values = _numbers(text.str.strip_chars())
+    return values if values is not None and _fit(values.to_frame(), {text.name: column or ANY}) else None
 
 
 def as_numbers(cells: pl.DataFrame, columns: Mapping[str, TableColumn]) -> pl.DataFrame | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,127 +15,17 @@ from isthmus.data.series_layout import STAMPS
 from isthmus.data.tables.cell_conversion import Converted, as_texts, to_raw
 from isthmus.data.tables.cells import PLAIN, Style, numbers_of_texts
 from isthmus.data.tables.columns import Plan
-from isthmus.data.tables.early_numbers import as_numbers, early_numbers
 from isthmus.data.tables.findings import Findings
-from isthmus.data.tables.frames import AbstractFrame, refuse_types
+from isthmus.data.tables.gathered_cells import Gathered, tell_column
 from isthmus.data.tables.kind_finding import find_schema, missing_texts
 from isthmus.data.tables.label_columns import encoded_labels, grouped_rows, refuse_few
-from isthmus.data.tables.parsing import Parser, TextChunk
-from isthmus.data.tables.text import Lines
-from isthmus.data.tables.text_cells import Columns, columns_of, come_again
+from isthmus.data.tables.text_cells import Columns, columns_of
 from isthmus.data.tables.times import to_text
 from isthmus.errors import DataError
-from isthmus.system.memory import refuse_too_large
 from isthmus.wording import counted, listed, printable
 
 MOST_LINES = 40  # columns listed individually; if there are more, they are listed by kind
 EXAMPLE_TIME = 1_767_205_800.0  # 2025-12-31 18:30, in which day, month, hour and minute cannot be confused
-LEAVE_OUT = "leave out columns with --drop-column"
-CELL_BYTES = 24  # memory for a cell as text and as a number
-
-
-class Gathered(NamedTuple):
-    """The cells of a table by column: text (stripped), numbers, booleans or times. `rows` are row numbers for messages,
-    `unlabeled` marks rows without a label or group, and `style` is the number format.
-    """
-
-    cells: pl.DataFrame
-    rows: np.ndarray
-    places: np.ndarray
-    unlabeled: np.ndarray
-    style: Style
-
-
-def gather_text(chunks: Iterable[Lines], parser: Parser) -> Gathered:
-    """Every cell of a text table; rows of the wrong length are added to the findings."""
-    parts = [_chunk(lines, parser) for lines in chunks]
-    found = _gathered(parts, parser)
-    return found._replace(cells=found.cells.select(pl.all().str.strip_chars()))
-
-
-def gather_columns(
-    chunks: Iterable[Lines], parser: Parser, options: DataConfig, schema: Schema | None
-) -> Gathered | None:
-    """As `gather_text`, but columns in which the first rows hold only numbers are parsed as numbers, repeated texts as
-    categories, and other cells are not stripped; None if later rows hold other cells in columns of numbers, so that
-    all must be read as text.
-    """
-    parts, early, names = [], {}, []
-    for lines in chunks:
-        part = _chunk(lines, parser)
-        if not parts:
-            early = _early(part.cells, parser, options, schema)
-            names = _repeated(part.cells.drop(*early), parser)
-            parser.known = dict.fromkeys(early, pl.Float64) | dict.fromkeys(names, pl.Categorical)
-        cells = as_numbers(part.cells, early)
-        if cells is None:
-            return None
-        parts.append(part._replace(cells=cells.cast(dict.fromkeys(names, pl.Categorical))))
-    return _gathered(parts, parser)
-
-
-def _chunk(lines: Lines, parser: Parser) -> TextChunk:
-    refuse_too_large(len(lines.data) * 2, parser.findings.name, fix=LEAVE_OUT)
-    return parser.texts(lines)
-
-
-def _early(cells: pl.DataFrame, parser: Parser, options: DataConfig, schema: Schema | None) -> dict[str, TableColumn]:
-    """The columns to parse as numbers, by their names in the parser: not those with options, and none if messages must
-    quote gaps as written.
-    """
-    if options.missing in {"error", "drop"} or parser.dialect.style != PLAIN:
-        return {}
-    names = dict(zip(parser.findings.columns, parser.names, strict=True))
-    said = {options.time, *asked_kinds(options.kinds)}
-    features = {parser.findings.columns[i] for i in parser.plan.features} - said
-    known = {names[column.name]: column for column in schema.columns if column.name in names} if schema else {}
-    return early_numbers(cells.select(names[name] for name in names if name in features), known)
-
-
-def _repeated(cells: pl.DataFrame, parser: Parser) -> list[str]:
-    """Features to read as categories, because texts are repeated in the first rows; none with an older polars, which
-    cannot join the categories of two chunks.
-    """
-    if parser.findings.nulls or not hasattr(pl, "Categories"):
-        return []
-    others = {*cells.columns} - {parser.label, parser.group}  # which may be features as well
-    return [name for name in parser.features if name in others and come_again(cells[name])]
-
-
-def _gathered(parts: Sequence[TextChunk], parser: Parser) -> Gathered:
-    cells = pl.concat([part.cells for part in parts])
-    rows, places = (np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "places"))
-    unlabeled = parser.unlabeled(cells, rows)
-    cells = cells.rename(dict(zip(parser.names, parser.findings.columns, strict=True)))
-    return Gathered(cells, rows, places, unlabeled, parser.dialect.style)
-
-
-def gather_frame(frame: AbstractFrame, names: Sequence[str], plan: Plan, findings: Findings) -> Gathered:
-    """The cells of a data frame: numbers, booleans and times unchanged, everything else as text.
-
-    Raises: DataError for other column types.
-    """
-    refuse_types(frame, plan, findings.name, times=True)
-    beside = [i for i in (plan.label, plan.group) if i is not None]
-    places = [*plan.features, *beside]
-    refuse_too_large(frame.n_rows * len(places) * CELL_BYTES, findings.name, fix=LEAVE_OUT)
-    block = frame.block(places)
-    cells = pl.DataFrame([plain_cells(s).alias(names[i]) for s, i in zip(block.get_columns(), places, strict=True)])
-    findings.n_rows, rows = frame.n_rows, np.arange(frame.n_rows)
-    unlabeled = np.zeros(frame.n_rows, bool)
-    for place in beside:
-        text = cells[names[place]].cast(pl.String)
-        gaps = (text.is_null() | text.is_in(["", "nan", "NaN"])).to_numpy()
-        _tell(findings, rows + 1, gaps, np.zeros_like(gaps), text, place)
-        unlabeled |= gaps
-    return Gathered(cells, rows + 1, rows, unlabeled, PLAIN)
-
-
-def plain_cells(column: pl.Series) -> pl.Series:
-    """A column of a data frame for finding its kind: numbers, booleans and times unchanged, all else as text."""
-    if column.dtype.is_numeric() or column.dtype.is_temporal() or column.dtype == pl.Boolean:
-        return column
-    return column.cast(pl.String).fill_null("").str.strip_chars()
 
 
 def mixed_samples(
@@ -215,21 +104,12 @@ def _kept(
     for k, name in enumerate(modeled):
         gaps = raw.missing[:, k] & told
         if gaps.any() or raw.bad[:, k].any():
-            _tell(findings, found.rows, gaps, raw.bad[:, k], found.cells[name], findings.columns.index(name))
+            tell_column(findings, found.rows, gaps, raw.bad[:, k], found.cells[name], findings.columns.index(name))
     incomplete = (raw.missing.any(1) & told) | found.unlabeled
     findings.n_rows_bad += int(raw.bad.any(1).sum())
     findings.n_rows_missing += int(incomplete.sum())
     keep = ~raw.bad.any(1)
     return np.flatnonzero(keep & ~incomplete if options.missing == "drop" else keep)
-
-
-def _tell(
-    findings: Findings, rows: np.ndarray, missing: np.ndarray, bad: np.ndarray, cells: pl.Series, place: int
-) -> None:
-    def show(i: int, j: int) -> str:
-        return "" if (cell := cells[int(i)]) is None else str(cell).strip()
-
-    findings.add_cells(rows, missing[:, None], bad[:, None], show, [place])
 
 
 def _about_columns(schema: Schema, findings: Findings, *, predicting: bool) -> tuple[str, ...]:
@@ -291,7 +171,4 @@ def without_left_out(options: DataConfig, schema: Schema, names: Sequence[str]) 
     return replace(options, drop_columns=(*options.drop_columns, *here))
 
 
-__all__ = [
-    "CELL_BYTES", "LEAVE_OUT", "Gathered", "gather_columns", "gather_frame", "gather_text", "mixed_samples",
-    "plain_cells", "without_left_out",
-]  # fmt: skip
+__all__ = ["mixed_samples", "without_left_out"]

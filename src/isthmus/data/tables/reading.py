@@ -21,9 +21,10 @@ from isthmus.data.tables.columns import Plan, match_columns, named, plan_columns
 from isthmus.data.tables.dialects import Dialect, code_columns, find_dialect, text_columns
 from isthmus.data.tables.findings import Findings, kept_gaps
 from isthmus.data.tables.frames import AbstractFrame, PandasFrame, ParquetFrame, PolarsFrame, Table
+from isthmus.data.tables.gathered_cells import gather_columns, gather_frame, gather_text
 from isthmus.data.tables.growing_matrix import GrowingMatrix
 from isthmus.data.tables.label_columns import NoClasses, encoded_labels, grouped_rows, refuse_few
-from isthmus.data.tables.mixed_tables import gather_columns, gather_frame, gather_text, mixed_samples, without_left_out
+from isthmus.data.tables.mixed_tables import mixed_samples, without_left_out
 from isthmus.data.tables.nulled_frame import NulledFrame
 from isthmus.data.tables.parsing import Parser
 from isthmus.data.tables.row_groups import table_of

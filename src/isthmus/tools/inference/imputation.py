@@ -18,8 +18,8 @@ from isthmus.data.series.series_rows import SeriesRows, as_given
 from isthmus.data.tables.cell_conversion import to_raw
 from isthmus.data.tables.cell_reading import read_cells
 from isthmus.data.tables.cells import Style
+from isthmus.data.tables.gathered_cells import plain_cells
 from isthmus.data.tables.given_columns import as_cells, filled_frame, put
-from isthmus.data.tables.mixed_tables import plain_cells
 from isthmus.data.tables.null_values import NullValues
 from isthmus.data.tables.writing import about_formulas, write_table
 from isthmus.errors import DataError, UsageError
