@@ -38,12 +38,9 @@ def code_size(case: Case) -> Verdict | None:
     text += f" the variance between {case.sample}s, PCA of the same size {pca:.0%}."
     level: Level = "fail" if share < LITTLE_AT_ALL else "warn"
     if pca <= BY_CHANCE * z_size / D:
-        text += f" Random directions would explain as much: the values of a {case.sample} are nearly unrelated."
+        text += f" Random directions would explain as much: the values of the {case.sample}s are nearly unrelated."
         return Verdict("code-size", level, text, case.facts.check())
-    if more > z_size:
-        return Verdict("code-size", level, text, case.facts.train(f"--z-size {more}"))
-    text += f" It is already half as long as a {case.sample}: the values of a {case.sample} are nearly unrelated."
-    return Verdict("code-size", level, text, case.facts.check())
+    return Verdict("code-size", level, text, case.facts.train(f"--z-size {more}"))
 
 
 def learning_rate(case: Case) -> Verdict | None:
