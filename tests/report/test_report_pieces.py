@@ -257,5 +257,15 @@ def test_names_of_groups_do_not_cover_each_other() -> None:
     assert texts == {"astronaut": "group", "coffee": "group wide-only", "rocket": "group"}
 
 
+def test_a_single_unit_is_told_in_the_singular() -> None:
+    from isthmus.report.sections.latent_code import unit_notes
+
+    dead, stuck = unit_notes(1, 1, 32)
+    assert dead == "1 of 32 is dead (marked in red): it has nearly the same value for every sample."
+    assert stuck.startswith("1 is stuck at the ends of its range")
+    assert unit_notes(2, 0, 32) == [dead.replace("1 of 32 is", "2 of 32 are").replace("it has", "they have")]
+    assert unit_notes(0, 0, 32) == ["No unit is dead."]
+
+
 def test_thirty_groups_look_different() -> None:
     assert len({spot(group) for group in range(30)}) == 30

@@ -138,13 +138,15 @@ def _read(run_data: RunData, z: np.ndarray, silent: set[int], ends: set[int], pl
         f"spike none. The standard deviations go from {three_digits(float(spread.min()))} to "
         f"{three_digits(float(spread.max()))}."
     ]
-    if silent:
-        said.append(
-            f"{len(silent)} of {z.shape[1]} are dead (marked in red): they have the same value for every sample."
-        )
-    else:
-        said.append("No unit is dead.")
-    if ends:
-        said.append(f"{len(ends)} are stuck at the ends of their range (also marked) and can hardly learn anymore.")
+    said += unit_notes(len(silent), len(ends), z.shape[1])
     said.append(f"The map shows the codes {plane}: points close together have similar codes.")
     return " ".join(said)
+
+
+def unit_notes(n_dead: int, n_stuck: int, Z: int) -> list[str]:
+    """Sentences on the dead and the stuck ones of Z units."""
+    are, have = ("is", "it has") if n_dead == 1 else ("are", "they have")
+    dead_ones = f"{n_dead} of {Z} {are} dead (marked in red): {have} nearly the same value for every sample."
+    are, their = ("is", "its") if n_stuck == 1 else ("are", "their")
+    stuck_ones = f"{n_stuck} {are} stuck at the ends of {their} range (also marked) and can hardly learn any more."
+    return [dead_ones if n_dead else "No unit is dead.", *([stuck_ones] if n_stuck else [])]
