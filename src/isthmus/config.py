@@ -130,7 +130,9 @@ class DataConfig:
         Literal["auto", "yes", "no"], "Whether training data is read from disk; auto: if it does not fit in memory."
     ] = "auto"
     buffer: Annotated[Count | None, "For data read from disk: number of samples that are shuffled together."] = None
-    held: Annotated[Count | None, "For data read from disk: most samples in validation, and in test."] = None
+    held: Annotated[Count | None, "For data read from disk: most samples that validation and test may each have."] = (
+        None
+    )
     data_dir: Annotated[str | None, "The folder in which to look for named data sets first (or set $ISTHMUS_DATA)."] = (
         None
     )
@@ -144,7 +146,7 @@ class ModelConfig:
     network: Annotated[
         str,
         "mlp; conv (images of 16 to 256 pixels a side); unet (a denoiser without a code, for images of any size); "
-        "auto: conv above 40 pixels or in color, else mlp; ,shortcut=true adds principal components.",
+        "auto: conv above 40 pixels or in color, else mlp. ,shortcut=true after the name adds principal components.",
     ] = "auto"
     hidden: Annotated[
         Annotated[tuple[Width, ...], MaxLen(64)] | None,  # deeper networks do not train without shortcuts
@@ -162,12 +164,12 @@ class ModelConfig:
     ] = "mean"
     dropout: Annotated[
         Annotated[float, Ge(0.0), Le(0.9)] | None,
-        "Share of hidden units switched off in training. Default: 0, or 0.1 for a small table with columns of several "
-        "kinds.",
+        "Share of hidden units switched off in training. Default: 0, or 0.1 for a small table.",
     ] = None
     z_size: Annotated[
         Width | None,
-        "Numbers in the code. Default: 32; 128 for large images; for tables, enough for most of the variance.",
+        "Numbers in the code. Default: 32; 64 for denoisers of images; 128 for large images; for tables, enough for "
+        "most of the variance.",
     ] = None
     bottleneck: Annotated[str, "How the code is formed: identity, gaussian (a VAE), sparse, vq, fsq."] = "identity"
     likelihood: Annotated[
