@@ -35,7 +35,7 @@ def sparkline(values: Sequence[float], width: int = 40, *, ascii: bool = False) 
 def worth_showing(t: np.ndarray, low: float) -> float:
     """The largest of the sorted costs `t` to show.
 
-    A cost is left out if the lowest 95% of the costs would then fill less than a sixth of the height above `low`.
+    A cost is left out if, with it, the lowest 95% of the costs would fill less than a sixth of the height above `low`.
     """
     bulk = t[int(0.95 * (len(t) - 1))]
     return t[-1] if t[-1] - low <= 6 * (bulk - low) or len(t) < 4 else t[t - low <= 6 * (bulk - low)][-1]

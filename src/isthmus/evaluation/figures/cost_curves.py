@@ -53,7 +53,7 @@ def cost_curves(
 
     `history` rows have `epoch`, `train_cost` and, if there is a validation set, `validation_cost`; missing and
     non-finite values leave a gap. `floor` is the lowest cost that any model can reach; `reference` are costs of
-    other models by name. The scale is logarithmic if costs span a factor of 2 or more. Single epochs that are far
+    other models by name. The scale is logarithmic if costs span a factor of more than 2. Single epochs that are far
     worse than the rest are drawn as triangles at the upper edge, so that they do not flatten the curves. Each other
     value of the rows (penalties, perplexity) has a small panel below; see `penalties.series`.
     """
