@@ -124,7 +124,7 @@ def span(seconds: float) -> str:
 
 
 def number(value: float | None) -> str:
-    """A number with three significant digits, since the results of a run vary by more than the fourth.
+    """A number with three significant digits, because further digits vary from run to run.
 
     >>> number(0.0123456), number(None)
     ('0.0123', 'not a finite number')

@@ -20,7 +20,7 @@ def score(
     *, out: Annotated[Path, typer.Option("-o", "--out", help="The table of scores: .csv or .parquet.")],
     false_alarms: Annotated[
         float | None,
-        typer.Option("--false-alarms", help="Share of normal samples to be called outliers. [0.01 if possible]"),
+        typer.Option("--false-alarms", help="Share of normal samples that may be called outliers. [0.01 if possible]"),
     ] = None,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Draw the most anomalous images, or the time series: a .png.")

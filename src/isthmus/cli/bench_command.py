@@ -14,7 +14,7 @@ def bench(
     rounds: Annotated[int, typer.Option("--rounds", min=1, max=100, help="How often each package is timed.")] = 3,
     images: Annotated[int, typer.Option("--images", min=640, max=10_000_000, help="Images per round.")] = 6_400,
 ) -> None:  # fmt: skip
-    """Train the same network with isthmus and every other installed package in turn, and compare their speed.
+    """Train the same network with isthmus and each installed rival package in turn, and compare their speed.
 
     The floor is the time of the matrix products alone, so no training loop can be faster. Compare only numbers of one
     call, because the speed of a machine changes.

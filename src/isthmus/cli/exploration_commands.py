@@ -35,7 +35,7 @@ def map_(
     io: Io, settings: dict[str, Any], run: RunName, data: Mapped = None, *, out: Picture = None,
     table: Annotated[Path | None, typer.Option("--table", help="A .csv or .parquet file for the coordinates.")] = None,
     method: Method = "tsne", color: Color = None,
-    limit: Annotated[int, typer.Option("--limit", min=5, help="Most samples, evenly over the classes.")] = 10_000,
+    limit: Annotated[int, typer.Option("--limit", min=5, help="Most samples to map, evenly by class.")] = 10_000,
 ) -> None:  # fmt: skip
     """Draw the codes in two dimensions: small pictures for images, points for rows of a table. [map.png]
 

@@ -80,8 +80,8 @@ def listed_runs(rows: list[dict[str, Any]]) -> list[str]:
 def _first(verdict: str) -> str:
     """The first problem, which usually causes the others, and the number of others.
 
-    >>> _first("little data, no better than PCA, overfitting")
-    'little data and 2 more'
+    >>> _first("too little data, no better than PCA, overfitting")
+    'too little data and 2 more'
     """
     if len(verdict) <= MOST_LETTERS:
         return verdict

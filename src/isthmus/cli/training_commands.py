@@ -104,7 +104,7 @@ def finish(io: Io, run: Annotated[str, typer.Argument(help="A run folder, or lat
     \b
     Examples:
       isthmus finish latest                      in another terminal, while it trains; or after Ctrl-C
-      isthmus resume latest --epochs 40          train it longer later
+      isthmus resume latest --epochs 40          train it longer afterwards
     """
     from isthmus.pipeline.finish import finish as finishing
 

@@ -37,7 +37,7 @@ MEASURES = (
     Measure("binary cross-entropy", ("test", "bce"), "low"),
     Measure("PSNR, dB", ("test", "psnr_db"), "high"),
     Measure("SSIM", ("test", "ssim"), "high"),
-    Measure("denoised, PSNR, dB", ("denoising", "denoised", "psnr_db"), "high"),
+    Measure("PSNR denoised, dB", ("denoising", "denoised", "psnr_db"), "high"),
     Measure("PCA's squared error", ("baselines", "pca", "mse")),
     Measure("numbers in the code", ("z_size",)),
     Measure("weights", ("parameters",)),

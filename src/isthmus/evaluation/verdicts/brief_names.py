@@ -20,7 +20,7 @@ BRIEF = {
     "few-test-samples": "a few test samples outweigh all others",
     "code-size": "the code holds too little",
     "learning-rate": "unusual learning rate",
-    "penalty-weight": "unusual penalty weight",
+    "penalty-weight": "penalty weight too high",
     "fixed-variance": "the noise scale is fixed",
     "exploded-kl": "the code is far from its prior",
     "explains-little": "it explains little of the data",

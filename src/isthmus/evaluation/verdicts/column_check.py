@@ -39,7 +39,7 @@ def unlike_columns(facts: SetFacts, rows: np.ndarray, names: tuple[str, ...] | N
 
 
 def other_units(facts: SetFacts, rows: np.ndarray, alarm: float) -> dict[int, str]:
-    """A sentence by number for each column whose values are a fixed multiple of those in training.
+    """A phrase for each column (by index) whose values are a fixed multiple of those in training.
 
     The quartiles of the absolute values must have about the same factor, at least 3 or at most 1/3, and more values
     must be beyond the 5 % or 95 % point of training than chance allows. Columns with 0 as a quartile are not checked.

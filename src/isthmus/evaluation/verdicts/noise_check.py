@@ -28,7 +28,7 @@ CORRELATED = 0.15
 # 0.7 pixels, 0.9 for clean but rough pictures.
 COARSE = 0.8
 # Times the standard deviation of the flat parts of clean images: of the median one if there are many images, else of
-# the roughest but 5 %. Of 200 single clean patches of photographs, three were called noisy at 1.1, none at 2.
+# one that is rougher than 95 %. Of 200 single clean patches of photographs, three were called noisy at 1.1, none at 2.
 TWICE = 2.0
 ALARM = 1e-3  # probability that this many clean images are rougher than the median one
 
@@ -72,8 +72,8 @@ def judge_noise(
 def _about_blur(found: float, smooth: float) -> str:
     return (
         "The input has less fine detail than clean training images, so it may be blurred, and this model does not undo "
-        f"blur: its finest detail has a strength of {number(found)}, that of 95 of 100 clean images over "
-        f"{number(smooth)}."
+        f"blur: the strength of its finest detail is {number(found)}, but over {number(smooth)} in 95 of "
+        "100 clean images."
     )
 
 

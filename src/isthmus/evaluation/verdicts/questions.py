@@ -169,7 +169,7 @@ def denoiser_beats_filter(case: Case) -> Verdict | None:
 
 
 def _beats_filter_without_truth(case: Case, block: Mapping[str, Any]) -> Verdict | None:
-    """The same without known clean images: which one predicts held-out noisy pixels better. All errors include the
+    """The same without known clean images: which one predicts left-out noisy pixels better. All errors include the
     variance of the noise, so the text does not say by how much."""
     rivals = {FILTERS.get(n, n): found for n, found in block.get("baselines", {}).items()}
     rivals = {name: found[BY_ERROR] for name, found in rivals.items() if finite(found.get(BY_ERROR))}
@@ -178,7 +178,7 @@ def _beats_filter_without_truth(case: Case, block: Mapping[str, Any]) -> Verdict
     if not finite(ours):
         return Verdict("denoiser-beats-filter", "fail", NOT_FINITE, case.learn_better())
     numbers = f"mean squared error {ours:.5f} against {rivals[best]:.5f}, including the noise of those pixels"
-    text = f"better than {best} at predicting held-out noisy pixels (no clean image is known): {numbers}."
+    text = f"better than {best} at predicting left-out noisy pixels (no clean image is known): {numbers}."
     if ours >= rivals[best]:
         return Verdict("denoiser-beats-filter", "fail", f"The denoiser is no {text}", case.train_longer())
     return Verdict("denoiser-beats-filter", "pass", f"The denoiser is {text}")

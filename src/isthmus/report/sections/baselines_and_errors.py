@@ -132,7 +132,7 @@ def _read_rivals(run_data: RunData, found: dict[str, float]) -> str:
     ours = found.get("this model")
     others = {name: mse for name, mse in found.items() if name != "this model"}
     said = ["An autoencoder is worth its training only if it beats two baselines that need none."]
-    said.append(f"The mean {run_data.sample} is the same answer for every input;")
+    said.append(f"The mean {run_data.sample} is the same output for every input;")
     said.append("PCA is the best linear code of the same size.")
     nothing = [name for name, mse in others.items() if mse < NOTHING]
     if nothing:

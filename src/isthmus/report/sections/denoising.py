@@ -125,7 +125,7 @@ def _read(run_data: RunData, block: Mapping[str, Any]) -> str:
     if by.unit:
         said.append(f"PSNR, in decibels, says how close an image is to the clean one; higher is better. {on} dB.")
     else:
-        said.append(f"The mean squared error compares with the clean {run_data.sample}s; lower is better. {on}.")
+        said.append(f"The mean squared error is measured against the clean {run_data.sample}s; lower is better. {on}.")
     if noisy is not None and ours is not None and finite(noisy) and finite(ours):
         left = 10 ** ((noisy - ours) / 10) if by.unit else ours / (noisy or 1.0)
         said.append(f"This leaves {left:.0%} of the squared error caused by the noise.")

@@ -94,7 +94,7 @@ def _errors(run_data: RunData) -> tuple[Stat, ...]:
         stats.append(Stat("PCA", numeral(pca["mse"]), f"{_times(pca['mse'], mse)}the best linear code of {k} numbers"))
     mean = rivals.get("mean", {}).get("mse")
     if finite(mean):
-        stats.append(Stat(f"mean {sample}", numeral(mean), f"{_times(mean, mse)}the same answer for every {sample}"))
+        stats.append(Stat(f"mean {sample}", numeral(mean), f"{_times(mean, mse)}the same output for every {sample}"))
     return tuple(stats)
 
 
