@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import isthmus
 import tiny
@@ -178,6 +179,14 @@ def test_a_column_that_comes_back_whole_has_all_of_its_variance() -> None:
     x_hat = np.column_stack([x[:, 0], np.full(1000, x[:, 1].mean()), x[:, 2]])
     assert explained(x, x_hat)[:2] == pytest.approx([1.0, 0.0])
     assert np.isnan(explained(x, x_hat)[2])
+
+
+def test_a_network_without_a_code_compresses_nothing(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    run = isthmus.fit(torch.nn.Sequential(torch.nn.Linear(5, 5)), x, steps=2, out=tmp_path / "run", show=False)
+    assert run.metrics["z_size"] is None
+    text = Page(run.path / "report.html").all("section", id="columns")[0].text
+    assert "Each row has 5 columns and goes through a network without a code." in text
 
 
 def test_fault_83_hostile_names_are_text(table_run: Run) -> None:

@@ -147,10 +147,13 @@ def _read(run_data: RunData, kept: np.ndarray, names: list[str], order: np.ndarr
     about, sample = run_data.metrics["data"], run_data.sample
     n, series = about["n_test"], about.get("series")
     long = f" of {counted(series['window'], 'row')}" if series else ""
+    z_size = run_data.metrics.get("z_size")
+    coded = "goes through a network without a code"
+    coded = f"is compressed into {counted(z_size, 'number')}, its code" if z_size else coded
     said = [
-        f"Each {sample}{long} has {counted(len(names), 'column')} and is compressed into "
-        f"{run_data.metrics.get('z_size')} numbers, its code. A bar shows the share of a column's variance that is "
-        f"reconstructed in the {n:,} test {sample}s: 100% is a perfect copy, 0% is no better than the mean."
+        f"Each {sample}{long} has {counted(len(names), 'column')} and {coded}. A bar shows the share of a column's "
+        f"variance that is reconstructed in the {n:,} test {sample}s: 100% is a perfect copy, 0% is no better than the "
+        "mean."
     ]
     if known.size and known.min() < 0:
         said.append(f"Below 0%, the mean of the training {sample}s would be a better prediction.")
