@@ -44,7 +44,7 @@ def error_signals(
 
     With a generator, the noise of the training is added to the samples first. The error is that between input and
     output, noise included, because nothing else is known when the model is used. `peaks` turns the `gaps` of a batch
-    into (B, K).
+    into (B, K), for a model whose errors are squared ones: not for columns of several kinds.
     """
     logs, codes = [np.zeros(0)], [np.zeros((0, model.z_size), np.float32)]
     found = [] if peaks is None else [peaks(torch.zeros((0, *model.preprocess.shape), dtype=torch.float64))]
@@ -52,14 +52,17 @@ def error_signals(
         for x in in_order(data, model.preprocess, model.device) if len(data) else ():
             x_in = x if generator is None else model.judged_pair(x, generator).x_in
             params, code = model(x_in)
-            squares = model.likelihood.errors(params.float(), x_in).cpu()
+            x_hat = None if peaks is None else model.likelihood.mean(params.float())
+            squares = (
+                model.likelihood.errors(params.float(), x_in) if x_hat is None else (x_hat - x_in).square_()
+            ).cpu()
             weights = model.preprocess.weights(x_in)
             squares = squares if weights is None else squares * weights.cpu()
             logs.append(log_errors(squares) if usual is None else log_surprise(model, x_in, usual))
             if has_density(model):
                 codes.append(code.z.float().flatten(1).cpu().numpy())
-            if peaks is not None:
-                found.append(peaks(gaps(model, x_in, model.likelihood.mean(params.float()))))
+            if peaks is not None and x_hat is not None:
+                found.append(peaks(gaps(model, x_in, x_hat)))
     z = np.concatenate(codes) if has_density(model) else None
     return ErrorSignals(np.concatenate(logs), z, np.concatenate(found) if found else None)
 
