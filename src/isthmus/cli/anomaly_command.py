@@ -31,7 +31,7 @@ def score(
 
     \b
     Examples:
-      isthmus score latest photos/ -o scores.csv --picture strange.png
+      isthmus score latest photos/ -o scores.csv --picture anomalies.png
       isthmus score latest table.csv -o scores.csv --false-alarms 0.05
     """
     from isthmus.tools.anomaly import score_table

@@ -42,10 +42,8 @@ def scored(loaded: LoadedRun, raw: np.ndarray) -> dict[str, Any]:
 def graded(p: float | None, outlier: bool, known: str, *, good: bool) -> tuple[str, str]:
     """Level and sentence for a p-value; a model that is not `good` (a verdict failed) calls nothing usual."""
     if p is None:
-        said = (
-            "No data was held out for comparison, so no sample can be called an outlier. Training on more data allows"
-        )
-        return "", f"{said} this."
+        said = "No data was held out for comparison, so no sample can be called an outlier."
+        return "", f"{said} Training on more data allows this."
     if outlier:
         return "warn", f"An outlier: more unusual than nearly all normal {known}."
     share = f"{100 * (1 - p):.0f} of 100 normal {known} are less unusual"

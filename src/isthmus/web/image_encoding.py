@@ -93,9 +93,7 @@ def png(image: np.ndarray) -> bytes:
         image = image.mean(0, keepdims=True).astype(image.dtype)
     packed = io.BytesIO()
     pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-    Image.fromarray(np.ascontiguousarray(pixels)).save(
-        packed, "PNG", compress_level=1
-    )  # pictures are small, so speed matters
+    Image.fromarray(np.ascontiguousarray(pixels)).save(packed, "PNG", compress_level=1)  # small: speed matters
     return packed.getvalue()
 
 

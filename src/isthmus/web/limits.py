@@ -75,9 +75,8 @@ class Metered:
 
     async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
         length = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
-        if (
-            not length.isdigit() or len(length) > 18 or int(length) > self.limits.n_bytes
-        ):  # Python parses at most 4,300 digits
+        # Python parses at most 4,300 digits.
+        if not length.isdigit() or len(length) > 18 or int(length) > self.limits.n_bytes:
             await self._drained(receive)
             await self._too_large().answer()(scope, receive, send)
             return

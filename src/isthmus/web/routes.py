@@ -172,7 +172,7 @@ def _with_noise(loaded: LoadedRun, raw: np.ndarray, noise: str, seed: int) -> np
     "/score",
     **described(
         SamplesBody,
-        "Anomaly scores of samples; larger is more unusual. For images, `heat` shows where.",
+        "Anomaly scores of samples; larger is more anomalous. For images, `heat` shows where.",
         {
             "n": 1,
             "score": [4.2],

@@ -80,9 +80,8 @@ def serve(
         access = Access(token, at, frozenset(names), open_to_network=allow_network)
         app = build_app(served, access, limits, watch=watch)
         torch.set_num_threads(THREADS)
-        logging.getLogger("python_multipart").setLevel(
-            logging.CRITICAL
-        )  # errors in a request are reported to its sender
+        # Errors in a request are reported to its sender.
+        logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

@@ -80,9 +80,7 @@ class TrainingStatus:
                 return self._sanity[1]
             found = self._of_checkpoint(run, latest)
         except (OSError, ValueError, KeyError, RuntimeError, IsthmusError):
-            return (
-                None if self._sanity is None else self._sanity[1]
-            )  # replaced during reading: the next call will succeed
+            return None if self._sanity is None else self._sanity[1]  # replaced meanwhile: the next call will succeed
         if found is not None:
             self._sanity = latest, found
         return found

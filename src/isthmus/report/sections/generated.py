@@ -103,10 +103,8 @@ def _decoded(model: Model, codes: np.ndarray) -> torch.Tensor:
 
 
 def _read(run_data: RunData, std: np.ndarray, units: list[int]) -> str:
-    model, said = (
-        run_data.model,
-        ["These images have no input: they are decoded from codes that belong to no image of the data."],
-    )
+    model = run_data.model
+    said = ["These images have no input: they are decoded from codes that belong to no image of the data."]
     if model is not None and model.bottleneck.has_prior:
         said.append(f"The first {DRAWN} come from the prior, the distribution that training pushes the codes towards.")
     elif model is not None and model.bottleneck.continuous:

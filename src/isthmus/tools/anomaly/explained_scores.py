@@ -77,7 +77,7 @@ def blame_like(given: Any, blame: np.ndarray, names: Sequence[str]) -> Any:
 def _refuse_images(run: RunFolder) -> None:
     if run.model.preprocess.is_image:
         message = "images have no columns to blame."
-        fix = f"see where they are odd with `isthmus score {run.path} IMAGES -o scores.csv --picture strange.png`"
+        fix = f"see where they are unusual with `isthmus score {run.path} IMAGES -o scores.csv --picture anomalies.png`"
         raise UsageError("USAGE-BLAME", message, fix=fix)
 
 
