@@ -17,6 +17,8 @@ def sentinel(values: np.ndarray) -> float | None:
     >>> sentinel(np.array([18.0, 44.0, 93.0, -999.0, -999.0, -999.0]))
     -999.0
     """
+    if len(values) and np.isfinite(both := (values.min(), values.max())).all() and not NINES & set(map(float, both)):
+        return None  # the usual case, without a copy
     values = values[np.isfinite(values)]
     ends = [float(end) for end in (values.min(), values.max())] if len(values) else []
     for end in ends:

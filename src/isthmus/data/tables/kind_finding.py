@@ -170,19 +170,24 @@ def _of_numbers(name: str, values: np.ndarray) -> TableColumn:
     """A column of numbers; `values` are the values without gaps."""
     if not len(values):
         return TableColumn(name, "constant", "every cell is empty")
-    if values.min() == values.max():
+    low, high = values.min(), values.max()
+    if low == high:
         only = repr(float(values[0])).removesuffix(".0")
         return TableColumn(name, "constant", f"every cell is {only}", (only,))
     if set(np.unique(values[:ID_ROWS]).tolist()) <= {0.0, 1.0} and bool(np.isin(values, (0.0, 1.0)).all()):
         return TableColumn(name, "yes-no", "only 0 and 1", ("0", "1"))
-    whole = bool((values == np.floor(values)).all())
+    whole = _are_whole(values[:FIRST]) and _are_whole(values)
     if whole and _numbers_rows(name, values):
         return TableColumn(name, "id", "whole numbers, all different, that seem to number the rows")
-    if whole and values.min() >= 0:
+    if whole and low >= 0:
         told = about_sentinel(name, values) or _few(name, values)
-        return TableColumn(name, "count", f"whole numbers from {values.min():g} to {values.max():g}{told}")
-    why = f"numbers from {values.min():.6g} to {values.max():.6g}{about_sentinel(name, values)}"
+        return TableColumn(name, "count", f"whole numbers from {low:g} to {high:g}{told}")
+    why = f"numbers from {low:.6g} to {high:.6g}{about_sentinel(name, values)}"
     return TableColumn(name, "number", why, decimals=_decimals(values))
+
+
+def _are_whole(values: np.ndarray) -> bool:
+    return bool((values == np.floor(values)).all())
 
 
 def _few(name: str, values: np.ndarray) -> str:

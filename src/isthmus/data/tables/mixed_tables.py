@@ -102,13 +102,14 @@ def _kept(
     """The rows to keep; bad cells, and gaps that are not allowed, are added to the findings."""
     told = options.missing in {"error", "drop"}
     for k, name in enumerate(modeled):
-        gaps = raw.missing[:, k] & told
+        gaps = raw.missing[:, k] if told else np.zeros(len(raw.missing), bool)
         if gaps.any() or raw.bad[:, k].any():
             tell_column(findings, found.rows, gaps, raw.bad[:, k], found.cells[name], findings.columns.index(name))
-    incomplete = (raw.missing.any(1) & told) | found.unlabeled
-    findings.n_rows_bad += int(raw.bad.any(1).sum())
+    incomplete = raw.missing.any(1) | found.unlabeled if told else found.unlabeled
+    bad = raw.bad.any(1)
+    findings.n_rows_bad += int(bad.sum())
     findings.n_rows_missing += int(incomplete.sum())
-    keep = ~raw.bad.any(1)
+    keep = ~bad
     return np.flatnonzero(keep & ~incomplete if options.missing == "drop" else keep)
 
 

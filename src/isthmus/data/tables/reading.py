@@ -31,6 +31,7 @@ from isthmus.data.tables.row_groups import table_of
 from isthmus.data.tables.text import Lines, chunks_of_lines, find_encoding
 from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.errors import DataError, UsageError
+from isthmus.system.heap import kept_memory
 from isthmus.wording import listed
 
 TEXTS = (pl.String, pl.Categorical, pl.Enum)
@@ -145,10 +146,11 @@ def _from_text(
     others = [*texts, *code_columns(first, dialect)]
     if mixed or _is_mixed(plan, names, others, options, expected):
         parts, schema, notes = chain([body], chunks), _schema(expected), (*dialect.notes, *plan.notes)
-        cells = gather_text(parts, parser) if as_texts else gather_columns(parts, parser, options, schema)
-        if cells is None:
-            return _from_text(file, options, expected, guess_label, mixed=True, as_texts=True)
-        return mixed_samples(cells, plan, findings, options, stem(file.path), notes=notes, schema=schema)
+        with kept_memory():  # columns of the same size come and go
+            cells = gather_text(parts, parser) if as_texts else gather_columns(parts, parser, options, schema)
+            if cells is not None:
+                return mixed_samples(cells, plan, findings, options, stem(file.path), notes=notes, schema=schema)
+        return _from_text(file, options, expected, guess_label, mixed=True, as_texts=True)
     table = _parsed(file, chain([body], chunks), parser)
     if table.matrix.dtype == np.float32 and parser.loses_digits:  # which the first chunk did not show
         return _from_text(file, replace(options, digits="float64"), expected, guess_label)

@@ -30,12 +30,13 @@ class TextCells:
         """From texts or categories without nulls, stripped or not."""
         if len(text) >= SAMPLED and not come_again(text):
             return cls(text.cast(pl.String).str.strip_chars())
-        first, places = _numbered(_codes(text))
+        first, places, counts = _numbered(_codes(text))
         levels = text.gather(first).cast(pl.String).str.strip_chars()
         if levels.n_unique() < len(levels):  # some differ only in surrounding spaces
-            again, merged = _numbered(_codes(levels))
+            again, merged, _ = _numbered(_codes(levels))
             levels, places = levels.gather(again), merged[places]
-        return cls(levels, places, np.bincount(places, minlength=len(levels)))
+            counts = np.bincount(places, minlength=len(levels))
+        return cls(levels, places, counts)
 
     def __len__(self) -> int:
         return len(self.levels) if self.places is None else len(self.places)
@@ -55,7 +56,7 @@ class TextCells:
 
     def head(self, among: np.ndarray, n: int) -> pl.Series:
         """The first n cells with levels in `among` (L,), a mask."""
-        rows = np.flatnonzero(self.spread(among)[: 20 * n])[:n]
+        rows = np.flatnonzero(among[: 20 * n] if self.places is None else among[self.places[: 20 * n]])[:n]
         if len(rows) < n:
             rows = np.flatnonzero(self.spread(among))[:n]
         return self.levels.gather(rows if self.places is None else self.places[rows])
@@ -104,10 +105,13 @@ def _codes(text: pl.Series) -> np.ndarray:
     return text.cast(pl.Categorical).to_physical().to_numpy()
 
 
-def _numbered(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(first, places): the sorted first index of each distinct code, and the index into them for each code (n,)."""
+def _numbered(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(first, places, counts): the sorted first index of each distinct code, the index into them for each code (n,),
+    and how often each occurs.
+    """
     size, n = int(codes.max(initial=0)) + 1, len(codes)
-    there, first, end = np.bincount(codes, minlength=size) > 0, np.full(size, n), 0
+    counts, first, end = np.bincount(codes, minlength=size), np.full(size, n), 0
+    there = counts > 0
     while end < n and bool((first[there] == n).any()):  # usually, all are in the first rows
         start, end = end, min(n, max(SAMPLED, 4 * end))
         found = np.full(size, n)
@@ -116,7 +120,7 @@ def _numbered(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(first)[: int(there.sum())]
     number = np.zeros(size, np.int32)
     number[order] = np.arange(len(order))
-    return first[order], number[codes]
+    return first[order], number[codes], counts[order]
 
 
 __all__ = ["FORMATS", "TEXTS", "Columns", "TextCells", "columns_of", "come_again"]
