@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from isthmus.errors import UsageError, unknown
-from isthmus.wording import printable
+from isthmus.wording import printable, shell_word
 
 MODELED = ("number", "count", "yes-no", "category", "time")
 LEFT_OUT = ("id", "text", "skip")
 KINDS = (*MODELED, *LEFT_OUT)  # that `--column` can set; `constant` is only detected
-OTHER = "(other)"  # the name of all levels that training did not have
+OTHER = "(other)"  # the name of all levels that are not listed: rare ones in training, and new ones
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,15 @@ def _check(column: TableColumn) -> None:
         raise ValueError(f"a yes-no column has {len(column.levels)} levels, not 2")
 
 
+def column_option(name: str, kind: str) -> str:
+    """The option that sets the kind of a column, as typed in a shell.
+
+    >>> column_option("paid on", "time:%d/%m/%Y")
+    "--column 'paid on=time:%d/%m/%Y'"
+    """
+    return f"--column {shell_word(f'{name}={kind}')}"
+
+
 def asked_kinds(pairs: Sequence[str]) -> dict[str, str]:
     """`["product=category"]` -> `{"product": "category"}`; a time may have a format, `day=time:%d/%m/%Y`.
 
@@ -145,4 +154,4 @@ def asked_kinds(pairs: Sequence[str]) -> dict[str, str]:
     return found
 
 
-__all__ = ["KINDS", "LEFT_OUT", "MODELED", "OTHER", "Expected", "Schema", "TableColumn", "asked_kinds"]
+__all__ = ["KINDS", "LEFT_OUT", "MODELED", "OTHER", "Expected", "Schema", "TableColumn", "asked_kinds", "column_option"]

@@ -223,9 +223,9 @@ def test_fault_89_no_gap_passes_where_nothing_can_fill_it() -> None:
 def test_a_column_that_the_training_part_misses_has_no_median() -> None:
     x = gappy()
     x[:, 2] = np.nan
-    with pytest.raises(DataError, match='column "c" is empty in the whole training part') as e:
-        fit_preprocess(Samples(x, "t", columns=tuple("abcde")), "auto")
-    assert e.value.fix == "leave it out with --drop-column c"
+    with pytest.raises(DataError, match='column "c c" is empty in the whole training part') as e:
+        fit_preprocess(Samples(x, "t", columns=("a", "b", "c c", "d", "e")), "auto")
+    assert e.value.fix == "leave it out with --drop-column 'c c'"
 
 
 @pytest.mark.parametrize("scale", ["standard", "minmax"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
 import numpy as np
 import polars as pl
 import pytest
@@ -96,3 +99,16 @@ def test_codes_that_may_be_numbers_say_how() -> None:
     codes = [f"{i % 12:03d}" for i in range(60)]
     assert column(codes).why == "12 categories; digits with leading zeros; if they are numbers, pass --column c=number"
     assert column(codes, "number").kind == "number"
+
+
+def test_options_in_reasons_work_as_typed() -> None:
+    times = pl.DataFrame({"paid on": [f"0{1 + i % 9}/0{1 + i % 7}/2021 10:3{i % 10}" for i in range(63)]})
+    few = pl.DataFrame({"paid on": [i % 4 for i in range(60)]})
+    codes = pl.DataFrame({"paid on": [f"{i % 12:03d}" for i in range(60)]})
+    for cells in (times, few, codes):
+        found = find_schema(cells, PLAIN, {}).columns[0]
+        typed = re.search(r"--column (.+?)(;|$)", found.why)
+        assert typed is not None
+        (option,) = shlex.split(typed[1])
+        again = find_schema(cells, PLAIN, asked_kinds([option])).columns[0]
+        assert (again.kind, again.format) != (found.kind, found.format)

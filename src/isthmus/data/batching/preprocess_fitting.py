@@ -19,6 +19,7 @@ from isthmus.data.series_layout import SeriesLayout
 from isthmus.data.stored_rows import StoredRows
 from isthmus.data.value_moments import moments_of
 from isthmus.errors import DataError
+from isthmus.wording import shell_word
 
 MEDIAN_VALUES = 2**22  # values of a table that are copied at once to find medians: 16 MB
 
@@ -173,7 +174,7 @@ def _medians(train: Samples, start: int, width: int) -> list[float]:
     if empty:
         name = train.columns[empty[0]] if train.columns else str(empty[0])
         message = f'{train.name}: column "{name}" is empty in the whole training part, so it has no median.'
-        raise DataError("DATA-MISSING", message, fix=f"leave it out with --drop-column {name}")
+        raise DataError("DATA-MISSING", message, fix=f"leave it out with --drop-column {shell_word(name)}")
     return np.nanmedian(block, axis=0).astype(np.float64).tolist()
 
 

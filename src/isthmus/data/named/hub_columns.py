@@ -22,7 +22,7 @@ from isthmus.data.schema import Expected
 from isthmus.data.tables.reading import samples_from_frame
 from isthmus.errors import SHOWN, DataError, UsageError, unknown
 from isthmus.system.scratch import room
-from isthmus.wording import counted, listed
+from isthmus.wording import counted, listed, shell_word
 
 AT_ONCE = 1000  # rows of arrays that are read from Arrow at once: some megabytes
 SKIP = "pass --skip-bad-files to leave such images out"
@@ -67,7 +67,7 @@ def _only(columns: list[str], name: str, options: DataConfig) -> str:
     if len(left) == 1:
         return left[0]
     message = f"{name} has {len(left)} columns of images or arrays in use, of {listed(columns)}; one is needed."
-    fix = " ".join(f"--drop-column {column}" for column in columns[1:])
+    fix = " ".join(f"--drop-column {shell_word(column)}" for column in columns[1:])
     raise DataError("DATA-COLUMNS", message, fix=f"pass {fix}" if len(left) else "keep one of them")
 
 
@@ -159,7 +159,9 @@ def _array(split: Any, column: str, name: str) -> np.ndarray:
         for i, values in enumerate(part):
             if np.shape(values) != first.shape:
                 message = f"{name}, row {at + i}: {column} has shape {np.shape(values)}, but row 0 has {first.shape}."
-                raise DataError("DATA-SHAPE", message, fix=f"pass --drop-column {column}, or give all the same shape")
+                raise DataError(
+                    "DATA-SHAPE", message, fix=f"pass --drop-column {shell_word(column)}, or give all the same shape"
+                )
             whole[at + i] = values
     return whole
 
@@ -170,7 +172,9 @@ def _table(split: Any, name: str, options: DataConfig, expected: Expected | None
     nested = [column for column, kind in frame.schema.items() if kind.is_nested() or kind == pl.Binary]
     if nested:
         message = f"{name}: columns with lists or files cannot be part of a table: {listed(nested)}."
-        raise DataError("DATA-COLUMNS", message, fix=" ".join(["pass", *(f"--drop-column {one}" for one in nested)]))
+        raise DataError(
+            "DATA-COLUMNS", message, fix=" ".join(["pass", *(f"--drop-column {shell_word(one)}" for one in nested)])
+        )
     named = [column for column in frame.columns if type(split.features[column]).__name__ == "ClassLabel"]
     frame = frame.with_columns(_by_name(frame[column], split.features[column].names) for column in named)
     options = replace(options, drop_columns=tuple(c for c in options.drop_columns if c not in dropped))

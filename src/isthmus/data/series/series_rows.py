@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isthmus.data.samples import Samples
-from isthmus.data.schema import TableColumn
+from isthmus.data.schema import TableColumn, column_option
 from isthmus.data.series.clock_changes import clock_changes, without_changes
 from isthmus.data.series_layout import SeriesLayout
 from isthmus.data.tables.times import to_text
@@ -155,7 +155,8 @@ def _refuse_step(
     name = printable(column.name)
     if step is None and not predicting:
         message = f'{table.name}: column "{name}" has the same time in all rows, so it cannot order them.'
-        raise DataError("DATA-TIME", message, fix=f"keep the order of the table, with --column {name}=skip")
+        skip = column_option(column.name, "skip")
+        raise DataError("DATA-TIME", message, fix=f"keep the order of the table, with {skip}")
     wanted = layout.step
     if step is None or wanted is None or not predicting or len(table) <= LEAST_STEPS:
         return

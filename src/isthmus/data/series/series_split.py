@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from isthmus.data.batching.split import TEST_SHARE, VALIDATION_SHARE, Splits
+from isthmus.data.schema import column_option
 from isthmus.data.series.series_rows import SeriesRows
 from isthmus.data.series.windowing import first_rows, window_samples
 from isthmus.data.series_layout import SeriesLayout
@@ -100,7 +101,7 @@ def _too_few(rows: SeriesRows, layout: SeriesLayout, roles: list[str]) -> DataEr
         message += " It seems to hold several series, because times repeat."
         return DataError("DATA-COUNT", message, fix=f"pass --group {shell_word(apart)}")
     if breaks and layout.time is not None:
-        fix += f", or ignore the times, with --column {layout.time}=skip"
+        fix += f", or ignore the times, with {column_option(layout.time, 'skip')}"
     return DataError("DATA-COUNT", message, fix=fix)
 
 

@@ -1,7 +1,7 @@
 """Converts cells of a table to raw values by the schema of its columns, and back to cells in the original format.
 
 A raw value is a number, a count, 0 for no and 1 for yes, the index of a level in its category (the number of levels
-for a level that training did not have), or the seconds of a time; NaN is a gap.
+for a level that is not listed), or the seconds of a time; NaN is a gap.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 
 from isthmus.config import DataConfig
 from isthmus.data.numeric import blocks
-from isthmus.data.schema import Schema, asked_kinds
+from isthmus.data.schema import Schema, asked_kinds, column_option
 from isthmus.data.tables.cells import NO_NUMBER, PLAIN, Style, reason
 from isthmus.data.tables.columns import quoted
 from isthmus.data.tables.null_hints import words_option
@@ -202,10 +202,10 @@ class Findings:
     def _common_option(self, without: Sequence[int] = ()) -> str | None:
         """The option that would read all bad cells outside the columns `without`; None if there is none."""
         if self.counts_asked and self.n_bad and self._only_fractions(without):
-            return " ".join(f"--column {quoted(self.columns[c])}=number" for c in sorted({*self.n_bad} - {*without}))
+            return " ".join(column_option(self.columns[c], "number") for c in sorted({*self.n_bad} - {*without}))
         examples = {c: [text for _, text in found[:PROBED]] for c, found in self.bad.items() if c not in without}
         if examples and all(self._may_be_numbers(c, texts) for c, texts in examples.items()):
-            return " ".join(f"--column {quoted(self.columns[c])}=number" for c in sorted(examples))
+            return " ".join(column_option(self.columns[c], "number") for c in sorted(examples))
         cells = [text for texts in examples.values() for text in texts]
         worded = examples.keys() & {*self.text_columns(), *self.truths}  # the words of these columns are values
         if not worded and (option := words_option(cells, self.style)) is not None:

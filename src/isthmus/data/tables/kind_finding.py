@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from isthmus.data.numeric import LARGEST
-from isthmus.data.schema import Schema, TableColumn
+from isthmus.data.schema import Schema, TableColumn, column_option
 from isthmus.data.sentinels import about_sentinel
 from isthmus.data.tables.cells import IS_DATE, MISSING, NO_NUMBER, Style, reason
 from isthmus.data.tables.null_hints import about_words
@@ -18,6 +18,7 @@ from isthmus.data.tables.number_units import MOSTLY, example_of, numbers_with, t
 from isthmus.data.tables.text_cells import FORMATS, Columns, TextCells, columns_of
 from isthmus.data.tables.times import TimeFormat, bare_numbers, find_format, step_of, texts_of, to_seconds
 from isthmus.data.tabular import ID_ROWS, are_named_so, is_dense
+from isthmus.wording import shell_word
 
 # Missing values in columns of text; fewer than for numbers, because "none" and "-" may be categories.
 MISSING_TEXTS = ("", "na", "n/a", "#n/a", "nan", "null")
@@ -123,7 +124,7 @@ def _time(name: str, known: pl.Series, form: TimeFormat) -> TableColumn:
     why = f'times such as "{known[0]}"'
     if form.ambiguous:
         other = _turned(form.pattern)
-        why += f", read as {form.pattern}; if {other} is right, pass --column {name}=time:{other}"
+        why += f", read as {form.pattern}; if {other} is right, pass {column_option(name, f'time:{other}')}"
     return replace(_written_so(name, known, form, seconds), why=why)
 
 
@@ -192,7 +193,8 @@ def _are_whole(values: np.ndarray) -> bool:
 
 def _few(name: str, values: np.ndarray) -> str:
     """A clause on what else a column of few whole numbers may be."""
-    said = f"; if they are categories, pass --column {name}=category; if you predict them, --label {name}"
+    label = f"--label {shell_word(name)}"
+    said = f"; if they are categories, pass {column_option(name, 'category')}; if you predict them, {label}"
     return said if len(np.unique(values[:FIRST])) <= 10 else ""
 
 
@@ -224,9 +226,9 @@ def _of_texts(name: str, cells: TextCells, share: float, style: Style) -> TableC
         others = cells.all_of(known & np.isnan(cells.numbers(style)))
         beside = f"; {share:.0%} of the cells are numbers{about_words(others, style)}"
     if share >= MOSTLY:
-        beside = f"; digits with leading zeros; if they are numbers, pass --column {name}=number"
+        beside = f"; digits with leading zeros; if they are numbers, pass {column_option(name, 'number')}"
     elif template := template_of(texts.head(PROBED).to_list(), Style()):
-        beside = f'; if they are numbers such as "{example_of(template)}", pass --column {name}=number'
+        beside = f'; if they are numbers such as "{example_of(template)}", pass {column_option(name, "number")}'
     if len(counts) == n and n >= ID_ROWS and (are_named_so(name) or _evenly_numbered(texts)):
         return TableColumn(name, "id", f'row names, all different, such as "{texts[0]}"')
     repeated = counts.filter(pl.col("count") > 1)["count"].sum()

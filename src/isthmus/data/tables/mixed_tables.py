@@ -10,7 +10,7 @@ import polars as pl
 
 from isthmus.config import DataConfig
 from isthmus.data.samples import Samples
-from isthmus.data.schema import Schema, TableColumn, asked_kinds
+from isthmus.data.schema import Schema, TableColumn, asked_kinds, column_option
 from isthmus.data.series_layout import STAMPS
 from isthmus.data.tables.cell_conversion import Converted, as_texts, to_raw
 from isthmus.data.tables.cells import PLAIN, Style, numbers_of_texts
@@ -45,8 +45,8 @@ def mixed_samples(
     if not modeled:
         kinds = "; ".join(f"{printable(c.name)} is {c.kind}" for c in schema.columns[:5])
         message = f"{findings.name} has no column to learn from: {kinds}."
-        first = printable(schema.columns[0].name)
-        raise DataError("DATA-COLUMNS", message, fix=f"set the kind of a column, as in --column {first}=category")
+        first = column_option(schema.columns[0].name, "category")
+        raise DataError("DATA-COLUMNS", message, fix=f"set the kind of a column, as in {first}")
     raw = to_raw(columns, schema, found.style)
     findings.times = {list(findings.columns).index(c.name): _moment(c) for c in schema.columns if c.kind == "time"}
     findings.truths = {list(findings.columns).index(c.name): c.levels for c in schema.columns if c.kind == "yes-no"}
