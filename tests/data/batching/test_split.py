@@ -68,6 +68,15 @@ def test_sets_given_by_name_replace_the_drawn_ones() -> None:
     assert sizes(split(Bundle(numbered(100)), seed=0, validation=numbered(7))) == (90, 7, 10)
 
 
+def test_drawn_sets_are_known_unless_validation_was_given() -> None:
+    def drawn(**given: Samples) -> list[int]:
+        return [len(part) for part in split(Bundle(numbered(100)), seed=0, **given).drawn]
+
+    assert drawn() == [10, 10]
+    assert drawn(test=numbered(9)) == [10]
+    assert drawn(validation=numbered(7)) == drawn(validation=numbered(7), test=numbered(9)) == []
+
+
 def test_the_shuffle_comes_from_the_seed_alone() -> None:
     first = split(Bundle(numbered(100)), seed=3)
     assert rows(split(Bundle(numbered(100)), seed=3).test) == rows(first.test)

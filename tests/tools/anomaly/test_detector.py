@@ -76,9 +76,10 @@ def test_the_calibration_part_is_the_share_that_the_monitor_left_out(table_run: 
     _, held = held_apart(table_run.prepared.splits.validation, training.calibration, training.seed)
     detector = Detector.of_run(table_run)
     assert len(held) == len(detector.calibration) == 50
-    np.testing.assert_allclose(
-        np.sort(detector.scores(held.x).score), np.sort(detector.calibration), rtol=1e-5, atol=1e-5
+    again = detector.measure.signals(
+        table_run.model, table_run.model.preprocess.to_x(torch.from_numpy(held.x)), among=True
     )
+    np.testing.assert_allclose(again.near, detector.evidence.calibration.near, rtol=1e-5, atol=1e-5)
     assert left_out(table_run)
     assert table_run.metrics["data"]["n_validation"] == 100
 
@@ -151,6 +152,25 @@ def test_a_moved_run_scores_without_its_data(table_run: Run, tmp_path: Path) -> 
     (moved / "config.toml").write_text(text)
     x = tiny.table(10, seed=8)
     np.testing.assert_array_equal(Detector.of_run(Run(moved)).scores(x), Detector.of_run(table_run).scores(x))
+
+
+def test_fault_178_rows_of_groups_calibrate_beside_the_training_rows_alone(table_run: Run) -> None:
+    """Others of the group are closer than new rows are; so also by the rule of older runs, which ignores groups."""
+    splits, config = table_run.prepared.splits, table_run.prepared.config
+    groups = replace(splits.validation, groups=np.arange(len(splits.validation)) // 2)
+    for rule, validation, beside in (
+        ("stratified", splits.validation, splits.drawn),
+        ("stratified", groups, ()),
+        ("shuffled", groups, ()),
+    ):
+        prepared = replace(
+            table_run.prepared,
+            config=replace(config, data=replace(config.data, split=rule)),
+            splits=replace(splits, validation=validation),
+        )
+        measure = Evidence.build(prepared, table_run.model).measure
+        assert isinstance(measure, RowDistances)
+        assert len(measure.neighbors.reference) == sum(map(len, (splits.train, *beside)))
 
 
 def test_a_run_from_before_is_known_by_its_record(table_run: Run, tmp_path: Path) -> None:

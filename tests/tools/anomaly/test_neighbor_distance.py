@@ -7,6 +7,7 @@ import pytest
 
 from isthmus.tools.anomaly.column_tails import ColumnTails
 from isthmus.tools.anomaly.neighbor_distance import (
+    FEW,
     NEIGHBORS,
     SHARE,
     EncodedRows,
@@ -80,18 +81,32 @@ def test_of_groups_alike_but_for_their_width_half_the_log_of_it_is_left() -> Non
     np.testing.assert_allclose(wide - narrow, (1 - power) * np.log(4), atol=0.01)  # 0.001 is added to each distance
 
 
-def test_a_row_that_is_kept_is_measured_among_the_others() -> None:
-    """As it would be without it, but for what is usual of all: so rows that calibrate are like new ones."""
+def without(known: NeighborDistance, x: np.ndarray, i: int) -> NeighborDistance:
+    """The same but for row i, as if it had never been there."""
+    rest = np.delete(known.reference, i, 0)
+    n, m = len(x), len(rest)
+    scales = log_scales(rest, known.unit) * (n / (n + FEW)) / (m / (m + FEW))  # one row more hardly changes the power
+    return replace(known, reference=rest, log_scale=scales, tails=ColumnTails.build(np.delete(x, i, 0)))
+
+
+@pytest.mark.parametrize("i", range(0, 80, 4))
+def test_fault_178_rows_that_calibrate_are_measured_as_new_rows(i: int) -> None:
+    """As if they were not among the rows that are kept, which hold some rows twice."""
+    some = rows(60, 0.5)
+    normal = EncodedRows(*(np.concatenate([part, part[:20]]) for part in some))
+    known = NeighborDistance.build(normal, EncodedRows(*(part[60:] for part in normal)))
+    assert known is not None
+    row = EncodedRows(*(part[i : i + 1] for part in normal))
+    expected = without(known, normal.x, i).measured(row)
+    np.testing.assert_allclose(known.measured(row, among=True), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_a_new_row_that_equals_a_kept_one_is_taken_for_it() -> None:
     normal = rows(80, 0.5)
     known = NeighborDistance.build(normal, EncodedRows(*(part[60:] for part in normal)))
     assert known is not None
     row = EncodedRows(*(part[7:8] for part in normal))
-    rest = replace(
-        known,
-        reference=np.delete(known.reference, 7, 0),
-        log_scale=np.delete(known.log_scale, 7),
-        tails=ColumnTails.build(np.delete(normal.x, 7, 0)),
-    )
+    rest = replace(without(known, normal.x, 7), log_scale=np.delete(known.log_scale, 7))
     np.testing.assert_allclose(known.measured(row), rest.measured(row), rtol=1e-6)
 
 
@@ -102,7 +117,7 @@ def test_new_rows_and_rows_that_calibrate_are_alike() -> None:
     known = NeighborDistance.build(normal, held)
     assert known is not None
     for signal in (0, 2):
-        calibration, found = (known.measured(part)[:, signal] for part in (held, new))
+        calibration, found = known.measured(held, among=True)[:, signal], known.measured(new)[:, signal]
         p = (1 + (calibration[None] >= found[:, None]).sum(1)) / 301
         assert (p <= 0.1).mean() == pytest.approx(0.1, abs=4 * np.sqrt(0.09 / 300))
 

@@ -26,7 +26,8 @@ VALIDATION_MOST = 5_000  # with 5,000 images, the standard error of MNIST's cost
 @dataclass(frozen=True)
 class Splits:
     """Early stopping uses `validation`; results are reported on `test`. `series` is the layout behind windows. `drawn`
-    are the validation and test samples that were drawn from the training data, not given by name.
+    are the validation samples, and the test samples if not given by name, if the former were drawn from the training
+    data; else there are none.
     """
 
     train: Samples
@@ -91,7 +92,7 @@ def split(
         train=train.take(np.sort(rows)),
         validation=next(others) if validation is None else validation,
         test=next(others) if test is None else test,
-        drawn=tuple(drawn),
+        drawn=tuple(drawn) if validation is None else (),
     )
     for role in ("validation", "test"):
         _same_kind(splits.train, getattr(splits, role), role)

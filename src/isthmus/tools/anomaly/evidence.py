@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from isthmus.data.batching.batches import in_order, resident
-from isthmus.data.batching.split import held_apart
+from isthmus.data.batching.split import Splits, held_apart
 from isthmus.data.samples import Samples
 from isthmus.errors import ModelFileError
 from isthmus.models.abstract_model import AbstractModel, evaluation
@@ -36,7 +36,7 @@ from isthmus.tools.anomaly.measures import (
     RowDistances,
     measure_of,
 )
-from isthmus.tools.anomaly.neighbor_distance import neighbors_of
+from isthmus.tools.anomaly.neighbor_distance import neighbors_of, rows_kept
 from isthmus.training.prepared import Prepared
 
 LEAST_SPREAD = 0.1  # of the mean over all values is added to each: a border that is always black has no error
@@ -70,7 +70,7 @@ class Evidence:
         rule = prepared.config.data.split
         watched, held = held_apart(prepared.splits.validation, share, training.seed, rule=rule)
         held = replace(held, groups=None) if rule == "shuffled" else held
-        beside = prepared.splits.drawn if held.groups is None else ()  # rows of the same group are closer than new rows
+        beside = _beside(model, prepared.splits)
         return cls.of_parts(model, prepared.splits.train, watched, held, beside=beside, untouched=untouched)
 
     @classmethod
@@ -79,13 +79,12 @@ class Evidence:
         beside: Sequence[Samples] = (), untouched: bool = True,
     ) -> Evidence:  # fmt: skip
         """From the samples that trained the model, those that chose its epoch, and those that calibrate, with their
-        groups if they have any. `beside` are more normal samples that were not trained on, including the calibration
-        ones.
+        groups if they have any. `beside` are more normal samples that were not trained on, including the watched and
+        the calibration ones.
         """
         measure = _fitting_measure(model, (train, *beside), watched)
-        seen, calibration = (
-            measure.signals(model, resident(part.x, model.preprocess, model.device)) for part in (watched, held)
-        )
+        parts = (resident(part.x, model.preprocess, model.device) for part in (watched, held))
+        seen, calibration = (measure.signals(model, x, among=bool(beside)) for x in parts)
         return cls(measure, seen, calibration, _usual(model, watched), untouched, held.groups)
 
     def as_part(self) -> Artifact:
@@ -134,6 +133,15 @@ def keep_evidence(run_path: str | Path, prepared: Prepared, model: AbstractModel
         return
     evidence = Evidence.build(prepared, model, untouched=prepared.config.training.calibration > 0)
     Artifacts(run_path, model.weights_sha256 or "").put(EVIDENCE, *evidence.as_part())
+
+
+def _beside(model: AbstractModel, splits: Splits) -> tuple[Samples, ...]:
+    """The drawn rows that new rows are compared with, besides the training rows: all, or none of a large table, where
+    only some rows can be kept, or of groups, whose rows are closer to each other than to new rows.
+    """
+    n, width = sum(map(len, (splits.train, *splits.drawn))), model.preprocess.size + model.z_size
+    keeps_all = rows_kept(n, width).step == 1
+    return splits.drawn if keeps_all and splits.validation.groups is None else ()
 
 
 def _fitting_measure(model: AbstractModel, normal: Sequence[Samples], watched: Samples) -> AbstractMeasure:

@@ -42,8 +42,10 @@ class AbstractMeasure(ABC):
     has_local: bool
 
     @abstractmethod
-    def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
-        """The signals of resident samples or network input (n, *shape), by a deterministic pass."""
+    def signals(self, model: AbstractModel, data: Tensor, *, among: bool = False) -> ErrorSignals:
+        """The signals of resident samples or network input (n, *shape), by a deterministic pass. `among`: all of them
+        are among the normal rows that new rows are compared with, if there are such.
+        """
 
     @abstractmethod
     def arrays(self) -> dict[str, np.ndarray]:
@@ -82,7 +84,7 @@ class PlainErrors(AbstractMeasure):
     spread: np.ndarray
     takes_density, has_local = True, False
 
-    def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
+    def signals(self, model: AbstractModel, data: Tensor, *, among: bool = False) -> ErrorSignals:
         return error_signals(model, data)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -123,7 +125,7 @@ class PlaceErrors(AbstractMeasure):
         usual = (torch.from_numpy(part).reshape(self.shape) for part in (self.spread, self.smoothed))
         return LocalErrors(*usual, *torch.from_numpy(self.fine).reshape(2, *self.shape[1:]))
 
-    def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
+    def signals(self, model: AbstractModel, data: Tensor, *, among: bool = False) -> ErrorSignals:
         return error_signals(model, data, peaks=self.local.peaks)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -161,7 +163,7 @@ class HiddenColumns(AbstractMeasure):
     usual: np.ndarray
     takes_density, has_local = False, False
 
-    def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
+    def signals(self, model: AbstractModel, data: Tensor, *, among: bool = False) -> ErrorSignals:
         return error_signals(model, data, usual=self.usual)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -207,8 +209,8 @@ class RowDistances(AbstractMeasure):
     def blame_values(self, model: AbstractModel) -> int:
         return max(super().blame_values(model), model.preprocess.size * len(self.neighbors.reference) // COMPARED)
 
-    def signals(self, model: AbstractModel, data: Tensor) -> ErrorSignals:
-        return near_signals(model, data, self.neighbors)
+    def signals(self, model: AbstractModel, data: Tensor, *, among: bool = False) -> ErrorSignals:
+        return near_signals(model, data, self.neighbors, among=among)
 
     def arrays(self) -> dict[str, np.ndarray]:
         near, tails = self.neighbors, self.neighbors.tails

@@ -57,7 +57,8 @@ class NeighborDistance:
     to its own neighbors; 0 for old runs. `tails` finds single extreme values; None for old runs.
 
     A row that is in `reference` is compared only with the others. So calibration rows can be in it, and are measured
-    like new rows.
+    like new rows: as a new row that equals one of `reference` is taken for it, a calibration row that equals another
+    one is compared without that one too.
 
     Source: the distance relative to that of the neighbors, at power 1, is a form of the local outlier factor, Breunig
     et al. 2000, LOF: identifying density-based local outliers, SIGMOD, section 4.
@@ -72,7 +73,7 @@ class NeighborDistance:
     @classmethod
     def build(cls, normal: EncodedRows, watched: EncodedRows) -> NeighborDistance | None:
         """From normal rows, and validation rows, which may be among them; None if there are too few rows."""
-        if len(normal.z) <= NEIGHBORS or not len(watched.z):
+        if len(normal.z) <= NEIGHBORS + 1 or not len(watched.z):
             return None
         code, error = watched.z.var(0).sum(), np.square(watched.errors).sum(1).mean()
         weight = max(1.0, SHARE * float(np.sqrt(code / max(error, 1e-12))))
@@ -81,17 +82,19 @@ class NeighborDistance:
         unit = float(found._near(watched.joined(weight))[0].mean()) or 1.0
         return replace(found, unit=unit, log_scale=log_scales(reference, unit))
 
-    def measured(self, rows: EncodedRows) -> Float[np.ndarray, "N K"]:
+    def measured(self, rows: EncodedRows, *, among: bool = False) -> Float[np.ndarray, "N K"]:
         """The log of each row's mean distance relative to the usual one, minus the mean `log_scale` of its neighbors;
-        the share of the error in the squared distance; and, with `tails`, the nats of its most extreme value.
+        the share of the error in the squared distance; and, with `tails`, the nats of its most extreme value. `among`:
+        all rows are in `reference`, as calibration rows.
         """
         if not len(rows.z):
             return np.zeros((0, self.n_signals))
         points, Z = rows.joined(self.weight), rows.z.shape[1]
-        distances, places, own = self._near(points)
+        distances, places, own = self._near(points, among=among)
         squares = np.square(points[:, None, Z:] - self.reference[places][:, :, Z:]).sum((1, 2))
         share = squares / np.maximum(np.square(distances).sum(1), 1e-30)
-        logs = np.log(distances.mean(1) / self.unit + FLOOR) - self.log_scale[places].mean(1)
+        scales = self._scales_without(points, places) if among else self.log_scale[places]
+        logs = np.log(distances.mean(1) / self.unit + FLOOR) - scales.mean(1)
         tails = [] if self.tails is None else [self.tails.nats(rows.x, own)]
         return np.stack([logs, share.clip(0, 1), *tails], 1)
 
@@ -104,32 +107,49 @@ class NeighborDistance:
     def search(self) -> NearestRows:
         return NearestRows(self.reference, NEIGHBORS + 1)
 
-    def _near(self, points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Distances and indices (N, k) of the nearest other rows, and (N,) 1 for rows in `reference`, else 0."""
-        distances, places = self.search.of(points)
-        own = (distances[:, 0] <= EQUAL * np.linalg.norm(points, axis=1)).astype(np.int64)
+    def _near(self, points: Points, *, among: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Distances and indices (N, k) of the nearest other rows, and (N,) how many nearer ones are left out: the row
+        itself, if `among`, and one that is equal.
+        """
+        search = NearestRows(self.reference, NEIGHBORS + 2) if among else self.search
+        distances, places = search.of(points)
+        own = among + (distances[:, int(among)] <= EQUAL * np.linalg.norm(points, axis=1)).astype(np.int64)
         others = own[:, None] + np.arange(NEIGHBORS)
         return np.take_along_axis(distances, others, 1), np.take_along_axis(places, others, 1), own
+
+    def _scales_without(self, points: Points, places: np.ndarray) -> Float[np.ndarray, "N K"]:
+        """`log_scale` of the rows at `places` (N, K), if each of the points, which are in `reference`, were not."""
+        itself = self.search.of(points)[1][:, :1, None]
+        distances, others = NearestRows(self.reference, NEIGHBORS + 2).of(self.reference.astype(np.float64))
+        there = others[places][:, :, 1:] != itself
+        nearest = there & (there.cumsum(2) <= NEIGHBORS)
+        return _log_scale((distances[places][:, :, 1:] * nearest).sum(2) / NEIGHBORS / self.unit, len(self.reference))
 
 
 def log_scales(reference: Points, unit: float) -> Float[np.ndarray, " N"]:
     """power * log(mean distance of each row to its nearest others / `unit`), with power = POWER N / (N + FEW)."""
-    N = len(reference)
     near = NearestRows(reference, NEIGHBORS + 1).of(reference.astype(np.float64))[0]  # the first is the row itself
-    own = near[:, 1:].mean(1) / unit
-    return POWER * N / (N + FEW) * np.log(np.maximum(own, LEAST_SCALE))
+    return _log_scale(near[:, 1:].mean(1) / unit, len(reference))
+
+
+def _log_scale(distances: np.ndarray, n: int) -> np.ndarray:
+    return POWER * n / (n + FEW) * np.log(np.maximum(distances, LEAST_SCALE))
 
 
 def rows_kept(n: int, width: int) -> slice:
     """Which of n rows with `width` values are kept: all, or as many as allowed, spread evenly."""
-    most = max(NEIGHBORS + 1, min(MOST_ROWS, MOST_VALUES // width))
+    most = max(NEIGHBORS + 2, min(MOST_ROWS, MOST_VALUES // width))
     return slice(None, None, -(-n // most))
 
 
-def near_signals(model: AbstractModel, data: Tensor, neighbors: NeighborDistance) -> ErrorSignals:
-    """The signals of rows of numbers, resident or network input (N, D), with their distance from normal rows."""
+def near_signals(
+    model: AbstractModel, data: Tensor, neighbors: NeighborDistance, *, among: bool = False
+) -> ErrorSignals:
+    """The signals of rows of numbers, resident or network input (N, D), with their distance from normal rows, `among`
+    which they may be.
+    """
     found, rows = _rows_of(model, data)
-    return found._replace(near=neighbors.measured(rows))
+    return found._replace(near=neighbors.measured(rows, among=among))
 
 
 def _rows_of(model: AbstractModel, data: Tensor) -> tuple[ErrorSignals, EncodedRows]:
