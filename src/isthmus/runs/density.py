@@ -34,6 +34,7 @@ FEWEST = 8  # fewest codes per component: with fewer, its covariance is little m
 # same number of components; with 1,600 codes, 0.01 was better by 0.4 nats.
 RIDGE = 0.01
 MOST_VALUES = 2**25  # in all covariances together: 256 MB
+AT_ONCE = 2**17  # values of codes that are whitened at once: 1 MB, which stays in the processor's cache
 ARRAYS = ("weights", "means", "covariances", "groups")
 
 
@@ -74,11 +75,29 @@ class Density:
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """log p(z) of codes (N, Z), in nats, (N,)."""
         z = np.asarray(z, np.float64)
-        parts = [
-            math.log(weight) + _log_normal(z, mean, inverse)
-            for weight, mean, inverse in zip(self.weights, self.means, self._inverses, strict=True)
-        ]
-        return np.asarray(logsumexp(parts, axis=0))
+        n = max(1, AT_ONCE // self.means.size)
+        parts = [self._log_parts(z[i : i + n]) for i in range(0, len(z), n)]
+        return np.asarray(logsumexp(np.concatenate([np.zeros((0, len(self.weights))), *parts]), axis=1))
+
+    def _log_parts(self, z: np.ndarray) -> np.ndarray:
+        """The log of each component's share of p(z), (N, K), by one product for all components."""
+        K, Z = self.means.shape
+        factors, offsets, constants = self._whitening
+        white = (z @ factors - offsets).reshape(len(z), K, Z)
+        return constants - 0.5 * np.einsum("nkz,nkz->nk", white, white)
+
+    @cached_property
+    def _whitening(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(Z, K Z), (K Z,) and (K,): z times the first, less the second, has a standard normal of Z numbers for each
+        component, with the covariance L L'; the third is the rest of the log. A product takes a fifth of the time of
+        solving with L.
+        """
+        K, Z = self.means.shape
+        inverses = np.stack([solve_triangular(factor, np.eye(Z), lower=True) for factor in self._factors()])
+        offsets = np.einsum("kyz,kz->ky", inverses, self.means).reshape(K * Z)
+        log_det = np.log(np.diagonal(inverses, axis1=1, axis2=2)).sum(1)
+        constants = np.log(self.weights) + log_det - 0.5 * Z * math.log(2 * math.pi)
+        return inverses.transpose(2, 0, 1).reshape(Z, K * Z), offsets, constants
 
     def of_group(self, group: int, n: int) -> Density:
         """The density of one class, which had n codes. Raises: DataError if no component was fitted to it."""
@@ -87,11 +106,6 @@ class Density:
             raise _too_few(n)
         weights = self.weights[rows] / self.weights[rows].sum()
         return Density(weights, self.means[rows], self.covariances[rows], self.groups[rows], n)
-
-    @cached_property
-    def _inverses(self) -> np.ndarray:
-        """Inverses of the triangles L: a product takes a third of the time of solving with L."""
-        return np.stack([solve_triangular(factor, np.eye(len(factor)), lower=True) for factor in self._factors()])
 
     def _factors(self) -> np.ndarray:
         """Lower triangles L with L L' = covariance."""
@@ -222,12 +236,6 @@ def _standardized(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
 def _too_few(n: int) -> DataError:
     message = f"a density cannot be fitted to {counted(n, 'code')}; at least two are needed."
     return DataError("DATA-COUNT", message, fix="choose a class with more training samples, or leave out --class")
-
-
-def _log_normal(z: np.ndarray, mean: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-    whitened = (z - mean) @ inverse.T
-    log_det = -np.log(np.diag(inverse)).sum()
-    return -0.5 * (np.einsum("nz,nz->n", whitened, whitened) + len(mean) * math.log(2 * math.pi)) - log_det
 
 
 def density_of(run: RunFolder, kind: str, of: str | None = None) -> Density:
