@@ -37,6 +37,20 @@ def test_other_types_count_by_value_and_other_shapes_never() -> None:
     assert kept.holds(np.zeros((2, 1, 2, 2), np.uint8)).tolist() == [False, False]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_fault_181_rows_with_gaps_are_known_again(tmp_path: Path, dtype: type) -> None:
+    train = np.array([[1, np.nan, 2], [np.nan, np.nan, 0], [1, 2, 3]], dtype)
+    keep_training_rows(tmp_path, Samples(train, "a"))
+    found = training_rows(tmp_path)
+    assert found is not None
+    assert found.holds(train).tolist() == [True] * 3
+    other_bits = np.where(np.isnan(train), -train, train)  # the sign bit of a gap means nothing
+    assert other_bits.tobytes() != np.where(np.isnan(train), np.abs(train), train).tobytes()
+    assert found.holds(other_bits).tolist() == [True] * 3
+    new = np.array([[1, 0, 2], [np.nan, 2, 3], [np.nan, np.nan, 1]], dtype)
+    assert found.holds(new).tolist() == [False] * 3
+
+
 @pytest.mark.parametrize("kept", ["uint8", "uint16", "float32"])
 def test_images_are_known_again_in_every_type_that_holds_them_whole(kept: str) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (20, 1, 5, 5))

@@ -90,7 +90,8 @@ def is_among(x: np.ndarray, numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """
     with np.errstate(invalid="ignore"):  # values that the type cannot hold will differ below
         same = x.astype(dtype)
-    kept = (same.reshape(len(x), -1) == x.reshape(len(x), -1)).all(1)
+    equal = (same == x) | ((same != same) & (x != x))  # a gap (NaN) does not equal itself
+    kept = equal.reshape(len(x), -1).all(1)
     return kept & np.isin(numbers_of(same), numbers)
 
 
@@ -136,9 +137,11 @@ def _words(x: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _canonical(block: np.ndarray) -> np.ndarray:
-    """A contiguous block with -0.0 replaced by 0.0, which is equal but differs in a bit."""
+    """A contiguous block with one form of -0.0 and 0.0, and of gaps (NaN), which mean the same but differ in bits."""
     block = np.ascontiguousarray(block)
-    return block + 0.0 if block.dtype.kind == "f" else block
+    if block.dtype.kind != "f":
+        return block
+    return np.where(np.isnan(block), block.dtype.type(np.nan), block + 0.0)
 
 
 def _exact(x: np.ndarray, row: int) -> bytes:
