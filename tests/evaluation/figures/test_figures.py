@@ -113,6 +113,15 @@ def test_sanity_shows_original_code_reconstruction_and_error(images, rng):
     assert_no_text_overlaps(figure)
 
 
+def test_fault_182_long_class_names_do_not_run_into_each_other(images):
+    names = ["Animals & Nature", "Component", "People & Body", "Smileys & Emotion", "Travel & Places"] * 8
+    figure = figures.sanity(images, None, images / 255, labels=names)
+    assert_no_text_overlaps(figure)
+    found = texts(figure)
+    assert "Component" in found
+    assert any(text.startswith("Smileys") and text.endswith("…") for text in found)
+
+
 @pytest.mark.parametrize("z_size", [1, 2, 3, 32, 512, 4096])
 @pytest.mark.parametrize("n", [1, 3, 10])
 def test_every_size_of_code_and_number_of_samples_can_be_read(images, rng, z_size, n):

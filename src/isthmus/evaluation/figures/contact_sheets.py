@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 
 from isthmus.errors import UsageError
-from isthmus.evaluation.figures.canvas import BODY, INK, MARGIN, MUTED, PAPER, SMALL, Page, text_width
+from isthmus.evaluation.figures.canvas import BODY, INK, MARGIN, MUTED, PAPER, SMALL, Page, fitted, text_width
 from isthmus.wording import label
 
 WIDTH = 1_150  # pixels for the pictures of a row: 1,000 to 1,350 with titles and margins, which suits a README
@@ -144,7 +144,7 @@ class CodeRow(AbstractRow):
 
 @dataclass(frozen=True)
 class TextRow(AbstractRow):
-    """A short text per column, under its picture."""
+    """A short text per column, under its picture; one that would run into the next column ends in "…"."""
 
     title: str
     texts: Sequence[str]
@@ -157,7 +157,8 @@ class TextRow(AbstractRow):
 
     def draw(self, page: Page, xs: Sequence[int], y: int, tile: tuple[int, int]) -> None:
         for x, text in zip(xs, self.texts, strict=False):
-            page.text(text, x + tile[1] / 2, y + LABEL / 2, size=SMALL, color=self.color)
+            line = fitted(text, tile[1] + GAP / 2, SMALL)
+            page.text(line, x + tile[1] / 2, y + LABEL / 2, size=SMALL, color=self.color)
 
 
 def blocks(z: np.ndarray) -> np.ndarray:

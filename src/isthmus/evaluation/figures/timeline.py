@@ -51,8 +51,10 @@ def draw_timeline(line: Timeline, title: str) -> Figure:
 
 def _panel(axes: Axes, line: Timeline, column: int | None) -> None:
     values = line.score if column is None else line.values[:, column]
+    pixel = len(values) / (WIDTH - LEFT - RIGHT)  # in rows; a narrower background would not be drawn
     for first, last in _runs(line.flags):
-        axes.axvspan(first - 0.5, last + 0.5, color=VERMILION, alpha=0.25, linewidth=0)
+        middle, half = (first + last) / 2, max((last - first + 1) / 2, pixel)
+        axes.axvspan(middle - half, middle + half, color=VERMILION, alpha=0.35, linewidth=0)
     for start in line.starts[1:]:
         axes.axvline(start - 0.5, color=HAIRLINE, linewidth=1)
     x, low, high = _binned(values)
