@@ -7,6 +7,8 @@ import os
 import shlex
 from collections.abc import Sequence
 
+FROM_ZERO = "rows are counted from 0, without a header"  # as ids are; errors in a file count rows as an editor does
+
 
 def counted(n: int, noun: str) -> str:
     """A number with its noun.

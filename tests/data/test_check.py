@@ -63,6 +63,26 @@ def test_facts_equal_numpys() -> None:
     assert facts.duplicates.count == 0
 
 
+def test_fault_180_row_numbers_of_duplicates_say_how_rows_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n0.5,1.5\n2.5,1.25\n0.5,1.5\n3.5,0.25\n")
+    counting = "(rows are counted from 0, without a header)"
+    assert said(check(path), "duplicates") == [f"1 of 4 identical to an earlier one: 2 = 0 {counting}"]
+    for name in ("a", "b"):
+        picture(tmp_path / "images", f"{name}.png", np.full((8, 8, 3), np.arange(3), np.uint8))
+    assert said(check(tmp_path / "images"), "duplicates") == ["1 of 2 identical to an earlier one: b.png = a.png"]
+
+
+def test_columns_of_several_kinds_have_no_common_range(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = [f"2024-01-{day:02},{day / 4},{'ab'[day % 2]}" for day in range(1, 29)]
+    path.write_text("\n".join(["day,price,shop", *rows]))
+    findings = check(path)
+    assert said(findings, "kinds") == ["1 time, 1 number, 1 category"]
+    assert said(findings, "values") == said(findings, "blank samples") == []
+    assert said(check("mnist-2k"), "values") == ["uint8, from 0 to 255, mean 33.47"]
+
+
 def test_constant_columns_are_named() -> None:
     x = np.stack([np.arange(5), np.full(5, 3), np.arange(5) ** 2], axis=1).astype(np.float32)
     facts = facts_of(Samples(x, "x", columns=("a", "b", "c")))

@@ -13,6 +13,7 @@ from isthmus.cli.inference_commands import RunName, nested
 from isthmus.cli.options import READING, USING
 from isthmus.cli.run_list import ENDED, listed_runs, row_of
 from isthmus.cli.text_tables import aligned
+from isthmus.evaluation.verdicts.brief_names import named_text
 from isthmus.recipes import RECIPES, resolve
 from isthmus.runs.finding import find, is_photo, look_for_runs
 from isthmus.runs.state import damage, state
@@ -176,7 +177,11 @@ def _measured(metrics: dict[str, Any]) -> list[str]:
     lines += [f"noisy {of}s ({block['noise']}):", *denoised] if denoised else []
     lines += [_bounded(metrics["bound"])] if metrics.get("bound") else []
     lines += [f"note: {text}"] if (text := (metrics.get("set") or {}).get("text")) else []
-    return [*lines, "", *(f"{v['level']:<4}  {v['text']}" for v in metrics["verdicts"])]
+    return [
+        *lines,
+        "",
+        *(f"{v['level']:<4}  {named_text(v['id'], v['level'], v['text'])}" for v in metrics["verdicts"]),
+    ]
 
 
 def _errors(metrics: dict[str, Any], of: str) -> list[str]:

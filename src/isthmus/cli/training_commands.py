@@ -12,6 +12,7 @@ from isthmus import settings as configs
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.options import READING, TRAINING
 from isthmus.cli.output import open_page
+from isthmus.evaluation.verdicts.brief_names import named_text
 from isthmus.web.background import BackgroundServer
 from isthmus.wording import counted
 
@@ -121,7 +122,7 @@ def summary(run: Any) -> list[str]:
     verdicts = [Verdict(v["id"], v["level"], v["text"], v.get("try")) for v in run.metrics["verdicts"]]
     lines = ["", headline(verdicts, run.metrics), ""]
     for verdict in verdicts:
-        lines.append(f"  {verdict.level:<4}  {verdict.text}")
+        lines.append(f"  {verdict.level:<4}  {named_text(verdict.id, verdict.level, verdict.text)}")
         if verdict.try_next:
             lines.append(f"        try: {verdict.try_next}")
     pictures = ", ".join(sorted(p.name for p in run.path.iterdir() if p.suffix in {".png", ".svg"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from isthmus.data.hashing import Matches
 from isthmus.data.numeric import blocks
 from isthmus.data.samples import Samples
-from isthmus.wording import counted, listed, printable
+from isthmus.wording import FROM_ZERO, counted, listed, printable
 
 LISTED = 10  # names shown individually
 
@@ -19,7 +20,8 @@ LISTED = 10  # names shown individually
 class Summary:
     """One part of the data. `shape` is that of one sample; `n_constant` counts the values equal in all samples.
 
-    `blank` are samples whose values are all equal. `duplicates` holds pairs of row numbers.
+    `blank` are samples whose values are all equal. `duplicates` holds pairs of row numbers. `kinds` is the number of
+    columns of each kind in a table with a schema, whose values have no common unit.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Summary:
     duplicates: Matches
     pairs: tuple[tuple[str, str], ...]
     alpha: bool = False
+    kinds: tuple[tuple[str, int], ...] = ()
 
     @property
     def is_image(self) -> bool:
@@ -91,6 +94,7 @@ def facts_of(samples: Samples) -> Summary:
         n_blank=len(blank),
         duplicates=duplicates,
         alpha=samples.alpha,
+        kinds=() if samples.schema is None else tuple(Counter(c.kind for c in samples.schema.modeled).items()),
         pairs=tuple((samples.id_of(a), samples.id_of(b)) for a, b in duplicates.pairs),
     )
 
@@ -101,14 +105,16 @@ def rows_about(facts: Summary) -> list[tuple[str, str]]:
     size = int(np.prod(facts.shape))
     rows = [
         ("samples", _form(facts)),
-        ("values", f"{facts.dtype}, from {facts.low:g} to {facts.high:g}, mean {facts.mean:.4g}"),
+        _values(facts),
         ("labels", _labels(facts.classes)),
         ("duplicates", pairs_text(facts.duplicates.count, facts.n, facts.pairs, "identical to an earlier one")),
     ]
     if facts.n > 1:  # with one sample, every value is constant
         rows.append((f"constant {unit}", f"{facts.n_constant:,} of {size:,} never change{_named(facts.constant)}"))
-    if facts.n_blank:
-        rows.append(("blank samples", f"{facts.n_blank:,} with only one value{_named(facts.blank)}"))
+    if facts.n_blank and not facts.kinds:  # in columns of several units, equal numbers mean nothing
+        rows.append(
+            ("blank samples", f"{facts.n_blank:,} with only one value{_named(facts.blank)}{from_zero(facts.blank)}")
+        )
     return rows
 
 
@@ -118,6 +124,13 @@ def _form(facts: Summary) -> str:
     C, H, W = facts.shape
     colors = {1: "gray", 3: "RGB"}.get(C - facts.alpha, f"{C - facts.alpha}-channel") + " with alpha" * facts.alpha
     return f"{counted(facts.n, f'{colors} image')} of {H} x {W} pixels"
+
+
+def _values(facts: Summary) -> tuple[str, str]:
+    """The range of all values, or the kinds of columns that share no unit."""
+    if facts.kinds:
+        return "kinds", ", ".join(f"{n:,} {kind}" for kind, n in facts.kinds)
+    return "values", f"{facts.dtype}, from {facts.low:g} to {facts.high:g}, mean {facts.mean:.4g}"
 
 
 def _labels(classes: dict[str, int]) -> str:
@@ -131,7 +144,12 @@ def pairs_text(count: int, n: int, pairs: tuple[tuple[str, str], ...], what: str
     if not count:
         return "none"
     equal = ", ".join(f"{printable(b)} = {printable(a)}" for a, b in pairs)
-    return f"{count:,} of {n:,} {what}: {equal}{' …' if count > len(pairs) else ''}"
+    return f"{count:,} of {n:,} {what}: {equal}{' …' if count > len(pairs) else ''}{from_zero(sum(pairs, ()))}"
+
+
+def from_zero(ids: tuple[str, ...]) -> str:
+    """How row numbers are counted, in parentheses; "" for names."""
+    return f" ({FROM_ZERO})" if ids and all(name.isdecimal() for name in ids) else ""
 
 
 def _named(names: tuple[str, ...]) -> str:

@@ -69,6 +69,7 @@ def test_fault_140_rows_without_a_time_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match='1 row without a time in column "time"') as error:
         series(path)
     assert list(error.value.problems) == ['row 5, column "time": no time']
+    assert "Rows are counted from 0" in error.value.message
     found, _ = series(path, missing="drop")
     assert found.starts.tolist() == [0, 5]
 

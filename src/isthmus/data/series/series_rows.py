@@ -14,7 +14,7 @@ from isthmus.data.series.clock_changes import clock_changes, without_changes
 from isthmus.data.series_layout import SeriesLayout
 from isthmus.data.tables.times import to_text
 from isthmus.errors import DataError
-from isthmus.wording import counted, listed, printable
+from isthmus.wording import FROM_ZERO, counted, listed, printable
 
 SLACK = 0.5  # share of the step; months have 28 to 31 days, and clocks run late, without a missing row
 OTHER_STEP = 0.05  # relative difference from the step in training that is still accepted
@@ -111,6 +111,7 @@ def _refuse_missing(table: Samples, stamps: np.ndarray, column: TableColumn) -> 
         return
     problems = [f'row {table.id_of(int(i))}, column "{printable(column.name)}": no time' for i in rows]
     message = f'{table.name}: {counted(len(rows), "row")} without a time in column "{printable(column.name)}".'
+    message += f" {FROM_ZERO.capitalize()}."
     fix = "pass --missing drop to leave these rows out"
     raise DataError("DATA-TIME", message, fix=fix, problems=problems)
 

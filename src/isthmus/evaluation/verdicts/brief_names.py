@@ -36,6 +36,11 @@ BRIEF = {
 }
 
 
+def named_text(id: str, level: str, text: str) -> str:
+    """The text of a verdict, after its name unless it passed: other texts refer to this name."""
+    return text if level == "pass" else f"{id}: {text}"
+
+
 def in_brief(ids: Sequence[str]) -> str:
     """Short texts for verdicts, by id.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from isthmus.data.ranges import NARROW, TWICE
 from isthmus.evaluation.verdicts.cases import FEW_SAMPLES, Case, Level, Verdict
 from isthmus.evaluation.verdicts.symptoms import BADLY
-from isthmus.wording import counted, listed, number
+from isthmus.wording import FROM_ZERO, counted, listed, number
 
 RARE = 0.1  # of an even share of the training samples: errors on such a class hardly change a mean
 NAMED = 5  # columns or classes: enough to show the pattern
@@ -37,6 +37,7 @@ def extreme_values(case: Case) -> Verdict | None:
     columns, rows = ("column", "that row") if len(found) == 1 else ("each of the columns", "those rows")
     text = f"A single value accounts for most of the variance of {columns} {', '.join(values)}{more}, so the other"
     text += f" values look nearly the same to the network. Correct or drop {rows}."
+    text += f" {FROM_ZERO.capitalize()}." if found[0].row.isdecimal() else ""
     return Verdict("extreme-values", "warn", text, case.facts.check())
 
 

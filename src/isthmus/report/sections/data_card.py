@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.data.summary import facts_of, rows_about
+from isthmus.data.summary import facts_of, from_zero, rows_about
 from isthmus.evaluation.figures.data_pictures import one_of_each, shown
 from isthmus.report import tiles
 from isthmus.report.markup import numeral
@@ -19,6 +19,7 @@ MOST_CLASSES = 30  # strips; more would fill a page
 def data(run_data: RunData) -> Section:
     """Sizes and shape from the metrics; range, counts, duplicates and samples if the data is available."""
     about, prepared, pairs, repeated = run_data.metrics["data"], run_data.prepared, [], 0
+    counting = ""
     shape = " × ".join(map(str, about["shape"]))
     rows: list[tuple[str, object]] = [("name", about["name"]), (f"shape of one {run_data.sample}", shape)]
     if prepared is None:
@@ -31,11 +32,12 @@ def data(run_data: RunData) -> Section:
         rows.append(
             ("duplicates", f"{repeated:,} of {facts.n:,} are identical to an earlier one" if repeated else "none")
         )
+        counting = from_zero(sum(facts.pairs, ()))
         pairs = [f"{later} = {first}" for first, later in facts.pairs]
         rows.append((f"test {run_data.sample}s also in training", numeral(prepared.splits.overlap.count)))
     sizes = {role: numeral(about[f"n_{role}"]) for role in ("train", "validation", "test")}
     content: dict[str, Any] = {"rows": rows, "sizes": sizes, "said": list(run_data.record.get("said", []))}
-    content |= {"pairs": pairs, "unlisted": repeated - len(pairs)}
+    content |= {"pairs": pairs, "unlisted": repeated - len(pairs), "counting": counting}
     content |= {"strips": _strips(run_data), "picture": _left_picture(run_data)}
     content["sharp"] = tiles.is_sharp(tuple(about["shape"]))
     return Section("data", "The data", "data.html", _read(run_data), content)
