@@ -173,10 +173,10 @@ def test_fault_41_train_and_test_overlap_is_counted_and_named() -> None:
     findings = check(Bundle(Samples(x, "t"), test))
     assert findings.overlap.count == 4
     assert findings.overlap_pairs == (("5", "v"), ("6", "w"), ("7", "x"), ("8", "y"))
-    assert "4 of 5 test samples (80.0%) are also in the training data" in findings.warnings[0]
+    assert "4 of 5 test samples (80.0%) also in the training data" in findings.warnings[0]
     assert findings.warnings[0].endswith("or train with --duplicates drop.")
     assert said(findings, "train and test overlap") == [
-        "4 of 5 test samples are also in the training data: v = 5, w = 6, x = 7, y = 8"
+        "4 of 5 test samples also in the training data: v = 5, w = 6, x = 7, y = 8"
     ]
     assert findings.as_dict()["overlap"] == {"count": 4, "pairs": [["5", "v"], ["6", "w"], ["7", "x"], ["8", "y"]]}
 
@@ -301,6 +301,9 @@ def test_fault_a_column_without_any_value_is_told_once_with_the_option_that_help
 def test_data_that_is_too_small_to_be_divided_is_warned_of() -> None:
     one = check(np.arange(64, dtype=np.uint8).reshape(1, 8, 8))
     assert one.warnings[0].startswith("1 sample; to split into training, validation and test takes at least 4")
+    assert one.warnings[0].endswith("Add samples.")  # a single one is too few to train on with any others
+    two = check(np.arange(128, dtype=np.uint8).reshape(2, 8, 8))
+    assert two.warnings[0].endswith("Add samples, or pass other data with --validation and --test.")
     titles = dict(one.rows())
     assert titles["samples"] == "1 gray image of 8 x 8 pixels"
     assert "constant pixels" not in titles  # one sample differs from nothing

@@ -57,7 +57,7 @@ def test_one_column_more_than_pixels() -> None:
 
 def test_pixels_by_name_that_are_no_bytes() -> None:
     notes = samples(RNG.random((5, 64)).astype(np.float32), [f"pixel{i}" for i in range(64)]).notes
-    assert "named like pixels, but are not read as images; pass --shape 8x8 if they are" in notes[-1]
+    assert "named like pixels, but are read as a table; if the rows are images, pass --shape 8x8" in notes[-1]
 
 
 def test_images_by_shape_in_color() -> None:

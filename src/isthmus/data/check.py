@@ -30,6 +30,7 @@ FINAL = {  # errors that less strict reading would only repeat, with their downl
 }  # fmt: skip
 
 
+FEWEST_TRAINED = 2  # samples that training needs
 LEAST = 4  # samples that `split` needs: two for training, one for validation, one for testing
 CHECK_IT = "Check that this is the data you meant, and that its source gives different samples."
 SIZES_SHOWN = 10  # the most frequent sizes of images of mixed sizes; photographs have hundreds
@@ -93,7 +94,7 @@ class CheckResult:
             )
         if self.test is not None:
             overlap = pairs_text(
-                self.overlap.count, self.test.n, self.overlap_pairs, "test samples are also in the training data"
+                self.overlap.count, self.test.n, self.overlap_pairs, "test samples also in the training data"
             )
             rows.append(("train and test overlap", overlap))
         rows += self.pairs.rows() if self.pairs is not None else []
@@ -263,13 +264,14 @@ def _warnings(train: Summary, test: Summary | None, overlap: Matches) -> list[st
     found = []
     if test is None and train.n < LEAST:
         sentence = f"{counted(train.n, 'sample')}; to split into training, validation and test takes at least {LEAST}"
-        found.append(f"{sentence}. Pass more, or other data with --validation and --test.")
+        others = ", or pass other data with --validation and --test" if train.n >= FEWEST_TRAINED else ""
+        found.append(f"{sentence}. Add samples{others}.")
     if overlap.count:
         assert test is not None
         share = overlap.count / test.n
         found.append(
-            f"{overlap.count:,} of {test.n:,} test samples ({share:.1%}) are also in the training data, so results "
-            f"on them say nothing about new data. Remove them from one of the two, or train with {OPTION}."
+            f"{overlap.count:,} of {counted(test.n, 'test sample')} ({share:.1%}) also in the training data; results "
+            f"on such samples say nothing about new data. Remove them from one of the two, or train with {OPTION}."
         )
     if train.low == train.high:
         found.append(f"all values are {train.low:g}; there is nothing to learn. {CHECK_IT}")
@@ -277,8 +279,8 @@ def _warnings(train: Summary, test: Summary | None, overlap: Matches) -> list[st
         found.append(f"all {train.n:,} samples are identical; there is nothing to learn. {CHECK_IT}")
     elif train.duplicates.count:
         found.append(
-            f"{counted(train.duplicates.count, 'duplicate sample')}; a random split puts some into both "
-            f"training and test data. Remove them, or train with {OPTION}."
+            f"{counted(train.duplicates.count, 'duplicate sample')}; a random split may put equal samples into both "
+            f"training and test data. Remove duplicates, or train with {OPTION}."
         )
     few = [name for name, n in train.classes.items() if n < 2]
     if few:

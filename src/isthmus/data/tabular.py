@@ -230,8 +230,8 @@ def _about_pixels(matrix: np.ndarray, origin: Origin) -> list[str]:
     n_columns = matrix.shape[1]
     if are_pixel_names(origin.columns):
         fits = nearby_shapes(n_columns)
-        advice = f"pass --shape {fits[0]} if they are" if fits else "if they are, pass --shape HxW"
-        return [f"{origin.display_name}: the columns are named like pixels, but are not read as images; {advice}."]
+        advice = f"if the rows are images, pass --shape {fits[0] if fits else 'HxW'}"
+        return [f"{origin.display_name}: the columns are named like pixels, but are read as a table; {advice}."]
     side = math.isqrt(n_columns - 1)
     if side * side == n_columns - 1 >= LEAST_PIXELS:
         advice = "name the label with --label, or leave the extra column out with --drop-column"

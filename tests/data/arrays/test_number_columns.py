@@ -31,7 +31,7 @@ def test_fault_14_gaps_of_an_array_are_told_and_every_column_stays_a_number(tmp_
     assert found.columns == ("0", "1", "2", "3", "4")
     assert {column.kind for column in schema_of(X).columns} == {"number"}
     n = int(np.isnan(X).sum())
-    assert any(f"{n} missing values in 5 columns; the model knows these gaps" in note for note in found.notes)
+    assert any(f"{n} missing values in 5 columns; the model sees them as missing" in note for note in found.notes)
 
 
 def test_whole_numbers_come_back_whole() -> None:

@@ -33,8 +33,9 @@ def folder(path: Path, *most: int) -> Path:
 def test_fault_170_twelve_bits_among_bytes_are_told(read, tmp_path: Path) -> None:
     notes = read(folder(tmp_path, 255, 255, 4095, 255), DataConfig()).notes
     (told,) = [note for note in notes if "nearly black" in note]
-    assert told.startswith("1 of 4 images has 16 bits but no value above 4,095, e.g. 2.png: ")
-    assert "multiply their values by 16" in told
+    assert told.startswith("1 of 4 images has 16 bits but no value above 4,095, 2.png: ")
+    assert "it is nearly black" in told
+    assert "multiply its values by 16" in told
     assert told in check(tmp_path).notes
 
 

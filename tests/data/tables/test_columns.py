@@ -42,6 +42,10 @@ def test_fault_19_names_doubled_empty_or_blank() -> None:
         plan(["a", "a", "", " ", "b"])
     assert e.value.problems == ("column_3 has no name", "column_4 has no name", '"a" is the name of columns 1, 2')
     assert e.value.code == "DATA-HEADER"
+    addresses = ("column_3", "column_4", "column_2")
+    assert str(e.value.fix).endswith(f"pass {' '.join(f'--drop-column {address}' for address in addresses)}")
+    names = named(["a", "a", "", " ", "b"], DataConfig(drop_columns=addresses))
+    assert plan(names, drop_columns=addresses).features == (0, 4)
     with pytest.raises(DataError, match="a unique name") as e:
         plan(["", "a"])
     assert "that pandas writes, leave it out with --drop-column column_1" in str(e.value.fix)

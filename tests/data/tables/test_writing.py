@@ -85,3 +85,11 @@ def test_other_suffixes(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"a table cannot be written as \.xlsx") as e:
         write_table(tmp_path / "a.xlsx", {"a": [1]})
     assert e.value.fix == "name it .csv, .tsv or .parquet"
+
+
+def test_columns_of_lists_are_named_one_or_many(tmp_path: Path) -> None:
+    one, two = {"a": [[1], [2]]}, {"a": [[1], [2]], "b": [[3], [4]]}
+    for columns, said in ((one, 'column "a" has several'), (two, 'columns "a", "b" have several')):
+        with pytest.raises(UsageError, match=said):
+            write_table(tmp_path / "t.csv", columns)
+        assert write_table(tmp_path / "t.parquet", columns).exists()

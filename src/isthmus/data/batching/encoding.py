@@ -2,7 +2,7 @@
 
 Each column is a block of x. A number, a count or a time has one value with mean 0 and standard deviation 1 and a flag
 that is 1 for a gap; a time also has a sine and a cosine for each cycle. Yes-no is -1 or 1. A category is one-hot, with
-a last place for unknown levels. A gap is 0 in all of these, with the flag set if there is one.
+a last place for levels that are not listed. A gap is 0 in all of these, with the flag set if there is one.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ def _linear(value: Tensor, at: tuple[float, ...], to: tuple[float, ...], beyond:
 def _decoded(x: Tensor, block: Block) -> Tensor:
     """The raw values (B,) of one column of x (B, size)."""
     if block.kind == "category":
-        n = block.n_levels + block.pooled  # an unknown level is not an answer, unless training had such levels
+        n = block.n_levels + block.pooled  # the last place is an answer only if rare levels of training share it
         given = x[:, n:].sum(1) > x[:, :n].sum(1)  # but it may be in the input
         return torch.where(given, float(block.n_levels), x[:, :n].argmax(1).to(x.dtype)).masked_fill(
             _is_gap(x, block), math.nan

@@ -61,10 +61,15 @@ def dark_notes(names: Sequence[str], n: int) -> list[str]:
     """Notes on 16-bit images, by name, that use only 12 bits next to other images; there are `n` images in all."""
     if not names or len(names) == n:
         return []
-    hold = "have" if len(names) > 1 else "has"
+    said = f"of {counted(n, 'image')} {{}} 16 bits but no value above {TWELVE_BITS:,}"
+    white = "next to the others, whose white is the maximum of their type,"
+    if len(names) == 1:
+        return [
+            f"1 {said.format('has')}, {printable(names[0])}: {white} it is nearly black. "
+            "If it is a 12-bit image, multiply its values by 16, or put it into another folder."
+        ]
     return [
-        f"{len(names):,} of {counted(n, 'image')} {hold} 16 bits but no value above {TWELVE_BITS:,}, e.g. "
-        f"{printable(names[0])}: next to the others, whose white is the maximum of their type, they are nearly black. "
+        f"{len(names):,} {said.format('have')}, e.g. {printable(names[0])}: {white} they are nearly black. "
         "If they are 12-bit images, multiply their values by 16, or put them into a folder of their own."
     ]
 

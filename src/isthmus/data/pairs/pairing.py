@@ -280,7 +280,7 @@ def _said(noisy: Samples, clean: Samples, rows: PairedRows, scenes: np.ndarray |
     if rows.problems:
         notes.append(f"{counted(len(rows.problems), 'noisy image')} without exactly one clean image left out.")
     unused = (len(clean.whole) if clean.whole is not None else len(clean)) - len(np.unique(rows.clean))
-    notes += [f"{counted(unused, 'clean sample')} of {clean.name} not used: no noisy one."] if unused else []
+    notes += [f"{counted(unused, 'clean sample')} of {clean.name} without a noisy one not used."] if unused else []
     old = (*noisy.notes, *(note for note in clean.notes if note not in noisy.notes))
     return {"notes": (*old, *notes), "skipped": (*noisy.skipped, *clean.skipped, *rows.problems)}
 

@@ -138,7 +138,7 @@ def refuse_bad_names(names: Sequence[str], dropped: Sequence[str], name: str, te
     first = {names[i]: i for i in reversed(kept)}
     further = [addresses[i] for i in kept if names[i].strip() and first[names[i]] != i]
     drop = " ".join(f"--drop-column {address}" for address in (*empty, *further))
-    fix = f"give every column a unique name, or leave {'them' if len(problems) > 1 else 'it'} out with {drop}"
+    fix = f"give every column a unique name, or pass {drop}"
     if empty == ["column_1"] and not further:
         fix = "if it is only the row index that pandas writes, leave it out with --drop-column column_1"
         if names[0] in texts:  # the index of a data frame is often a time or a name

@@ -62,7 +62,7 @@ def samples_of(X: Any, options: DataConfig) -> Samples:
 
 
 def rows_of(X: Any, schema: Schema) -> np.ndarray:
-    """Raw values (N, K) of a data frame like the one that the model was fitted on. Raises: ValueError."""
+    """Raw values (N, K) of a data frame like the one in `fit`. Raises: ValueError, also for arrays."""
     frame = as_frame(X)
     if frame is None:
         held = ", ".join(schema.names[:5])

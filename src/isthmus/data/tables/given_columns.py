@@ -174,7 +174,7 @@ def _n_none(values: Sequence[Any]) -> int:
 
 
 def put(given: pl.Series, instead: pl.Series, gaps: np.ndarray) -> pl.Series:
-    """`given` with `instead` at the gaps; as text if their types differ."""
+    """`given` with `instead` at the gaps; as text if `given` is of another type, neither numeric nor null."""
     if given.dtype != instead.dtype and not given.dtype.is_numeric():
         given = given.cast(instead.dtype if given.dtype == pl.Null else pl.String)
         instead = instead.cast(given.dtype)

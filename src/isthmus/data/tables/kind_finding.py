@@ -292,7 +292,7 @@ def allowed(column: TableColumn, values: np.ndarray) -> np.ndarray:
         if column.kind in {"count", "category", "yes-no"}:
             fits &= (values >= 0) & (values == np.floor(values))
         if column.kind == "category":
-            fits &= values <= len(column.levels)  # the last index is for levels that training did not have
+            fits &= values <= len(column.levels)  # the last index is for levels that are not listed
         if column.kind == "yes-no":
             fits &= values <= 1
     return fits | np.isnan(values)

@@ -133,7 +133,11 @@ def _about_values(
     n, columns = int(raw.missing.sum()), int(raw.missing.any(0).sum())
     if n and options.missing in {"auto", "median"}:
         what = f"{counted(n, 'missing value')} in {counted(columns, 'column')}"
-        how = "filled with medians" if options.missing == "median" else "the model knows these gaps, and can fill them"
+        how = (
+            "filled with medians"
+            if options.missing == "median"
+            else "the model sees them as missing, and can fill them"
+        )
         notes.append(f"{findings.name}: {what}; {how}.")
     if not predicting:
         return tuple(notes)

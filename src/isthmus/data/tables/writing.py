@@ -10,7 +10,7 @@ import polars as pl
 
 from isthmus.errors import UsageError
 from isthmus.system.files import write_atomic
-from isthmus.wording import counted, listed
+from isthmus.wording import counted, listed, plural
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets run cells that begin with these; tab and CR hide what follows
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"  # a class called -1 is harmless, and must be read back unchanged
@@ -52,7 +52,8 @@ def _refuse_nested(frame: pl.DataFrame, suffix: str) -> None:
     """Raises: UsageError for columns of lists, which text files cannot hold."""
     nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
     if nested:
-        message = f"column {listed(nested)} has several values in one cell, which {suffix} files cannot hold."
+        which = f"{plural(len(nested), 'column')} {listed(nested)} {'has' if len(nested) == 1 else 'have'}"
+        message = f"{which} several values in one cell, which {suffix} files cannot hold."
         raise UsageError("USAGE-OUT", message, fix="write a .parquet file with -o")
 
 
