@@ -21,7 +21,7 @@ from isthmus.data.tables.text_cells import Columns, TextCells, columns_of
 from isthmus.data.tables.times import seconds_of, texts_of, to_seconds, to_text
 from isthmus.errors import DataError
 
-AT_ONCE = 1_024  # rows of all columns that are copied at once: 400 kB for 50 columns
+AT_ONCE = 4_096  # rows of all columns that are copied at once: for 50 columns 1.6 MB; 1,024 take a fifth longer
 
 
 Spread = tuple[np.ndarray, np.ndarray | None]  # values of levels, and the level of each cell (None: one level per cell)

@@ -5,7 +5,6 @@ Each cell is then parsed only once, not first as text.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -68,11 +67,12 @@ def _fit(cells: pl.DataFrame, columns: Mapping[str, TableColumn]) -> bool:
     if not columns:
         return True
     some, counts = pl.col(*columns), [name for name, column in columns.items() if column.kind == "count"]
-    ends = [cells.select(end).row(0) for end in (some.min(), some.max())]
-    sums = cells.select(some.sum()).row(0)  # infinite or NaN if any value is; min and max ignore NaN
+    ends = (some.min().name.prefix("least "), some.max().name.prefix("most "))
+    sums = some.sum().name.prefix("sum ")  # infinite or NaN if any value is; min and max ignore NaN
+    found = np.array(cells.select(*ends, sums).row(0), np.float64).reshape(3, -1)
     whole = cells.select((pl.col(name) == pl.col(name).floor()).all() for name in counts).row(0) if counts else ()
-    fits = [allowed(column, np.array(pair, np.float64)) for column, *pair in zip(columns.values(), *ends, strict=True)]
-    return all(map(math.isfinite, sums)) and all(whole) and bool(np.all(fits))
+    fits = [allowed(column, pair) for column, pair in zip(columns.values(), found[:2].T, strict=True)]
+    return bool(np.isfinite(found[2]).all()) and all(whole) and bool(np.all(fits))
 
 
 __all__ = ["as_numbers", "early_numbers"]

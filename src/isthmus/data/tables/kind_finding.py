@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
@@ -153,10 +154,14 @@ def _truths(counts: pl.DataFrame) -> tuple[str, str] | None:
 
 def _are_written_otherwise(probed: pl.Series, style: Style) -> bool:
     """Whether nearly all cells are numbers in another style, 1,234 or 12% or €5: an error, not categories."""
-    cells = probed.to_list()
-    found = [style.is_number(cell) or reason(cell, style).words not in (NO_NUMBER, IS_DATE) for cell in cells]
-    found = [number and "\n" not in cell for number, cell in zip(found, cells, strict=True)]  # not a quoted text
-    return sum(found) >= MOSTLY * len(found)
+    counts = Counter(probed.to_list())
+    return sum(counts[cell] for cell in counts if _is_number_in_any(cell, style)) >= MOSTLY * len(probed)
+
+
+def _is_number_in_any(cell: str, style: Style) -> bool:
+    """Whether a cell of one line, not a quoted text of several, is a number in some style."""
+    known = style.is_number(cell) or reason(cell, style).words not in (NO_NUMBER, IS_DATE)
+    return known and "\n" not in cell
 
 
 def _are_codes(known: pl.Series) -> bool:
