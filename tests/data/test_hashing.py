@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from isthmus.data import hashing
-from isthmus.data.hashing import find_exact_duplicates, find_overlap
+from isthmus.data.hashing import find_exact_duplicates, find_overlap, is_among, numbers_of
 
 SMALL = hnp.arrays(np.uint8, st.tuples(st.integers(0, 12), st.integers(1, 3)), elements=st.integers(0, 2))
 
@@ -72,3 +72,10 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_other_shapes_never_overlap() -> None:
     assert find_overlap(np.zeros((2, 3)), np.zeros((2, 4))).count == 0
     assert find_overlap(np.zeros((0, 3)), np.zeros((2, 3))).count == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_with_gaps_are_among_rows_with_the_same_gaps(dtype: type) -> None:
+    x = np.array([[1.0, np.nan], [2.0, 3.0], [np.nan, np.nan], [np.nan, 1.0]], dtype)
+    assert is_among(x, numbers_of(x[[0, 2]]), x.dtype).tolist() == [True, False, True, False]
+    assert not is_among(x[2:3], numbers_of(np.zeros((1, 2), np.uint8)), np.dtype(np.uint8)).any()

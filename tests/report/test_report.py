@@ -279,6 +279,9 @@ def test_a_rival_without_error_is_not_divided_by(table_run: Run) -> None:
     told = replace(run_data, metrics={**run_data.metrics, "baselines": baselines})
     (read,) = [s.read for s in compose(told).sections if s.id == "baselines"]
     assert "PCA of 8 numbers has no error here" in read
+    baselines["pca"]["n_components"] = 1
+    (read,) = [s.read for s in compose(told).sections if s.id == "baselines"]
+    assert "PCA of 1 number has no error here" in read
     assert "e-1" not in read.replace("\u2212", "-")
 
 

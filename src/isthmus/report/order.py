@@ -17,6 +17,7 @@ from isthmus.report.sections.latent_code import code
 from isthmus.report.sections.learning_curve import training
 from isthmus.report.sections.provenance import architecture, settings
 from isthmus.report.sections.run_files import left_pictures
+from isthmus.wording import counted
 
 # The order of the page: how good the model is, what it does, how it was made.
 ORDER: tuple[Callable[[RunData], Section | None], ...] = (
@@ -43,5 +44,5 @@ def compose(run_data: RunData) -> Report:
     kind = "denoising autoencoder" if run_data.noise else "autoencoder"
     about = f"{kind} on {d['name']}, recipe {run_data.config.recipe}"
     if run_data.metrics.get("z_size"):
-        about += f", a code of {run_data.metrics['z_size']:,} numbers"
+        about += f", a code of {counted(run_data.metrics['z_size'], 'number')}"
     return Report(run_data.name, about, opening(run_data), tuple(found), run_data.missing)

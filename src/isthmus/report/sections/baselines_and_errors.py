@@ -15,7 +15,7 @@ from isthmus.report import tiles
 from isthmus.report.markup import numeral
 from isthmus.report.plots import bar
 from isthmus.report.run_data import RunData, Section
-from isthmus.wording import three_digits
+from isthmus.wording import counted, three_digits
 
 CODE_REACH = 0.99  # quantile of the codes' sizes for full color: a few outliers would leave all others without color
 MOST_CLASSES = 100  # rows of the table by class; if there are more, the worst are shown
@@ -62,8 +62,8 @@ def _read_sanity(run_data: RunData, errors: np.ndarray, x: np.ndarray) -> str:
     if model is not None and model.has_code:
         color = "blue above zero, red below" if model.bottleneck.signed else "darker blue is larger"
         said.append(
-            f"Middle: the code, {model.z_size:,} numbers ({color}), which is all that the decoder gets of the image's "
-            f"{values:,} values."
+            f"Middle: the code, {counted(model.z_size, 'number')} ({color}), which is all that the decoder gets of the "
+            f"image's {values:,} values."
         )
     has_code = model is None or model.has_code
     made = "the reconstruction from the code alone" if has_code else "the output of the network"
@@ -99,7 +99,7 @@ def rivals(run_data: RunData) -> Section | None:
 
 def _names(run_data: RunData) -> dict[str, str]:
     k = run_data.metrics.get("baselines", {}).get("pca", {}).get("n_components")
-    return {"pca": f"PCA of {k} numbers", "mean": f"the mean {run_data.sample}"}
+    return {"pca": f"PCA of {counted(k or 0, 'number')}", "mean": f"the mean {run_data.sample}"}
 
 
 def _rival_rows(run_data: RunData) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from isthmus.evaluation.verdicts.questions import FILTERS
 from isthmus.evaluation.verdicts.verdicts import headline
 from isthmus.report.markup import Html, numeral
 from isthmus.report.run_data import RunData
-from isthmus.wording import plural, three_digits
+from isthmus.wording import counted, plural, three_digits
 
 LEVELS = ("fail", "warn", "pass")
 TITLES = {
@@ -90,8 +90,8 @@ def _errors(run_data: RunData) -> tuple[Stat, ...]:
     ]
     pca = rivals.get("pca", {})
     if finite(pca.get("mse")):
-        k = pca.get("n_components")
-        stats.append(Stat("PCA", numeral(pca["mse"]), f"{_times(pca['mse'], mse)}the best linear code of {k} numbers"))
+        code = f"the best linear code of {counted(pca.get('n_components') or 0, 'number')}"
+        stats.append(Stat("PCA", numeral(pca["mse"]), f"{_times(pca['mse'], mse)}{code}"))
     mean = rivals.get("mean", {}).get("mse")
     if finite(mean):
         stats.append(Stat(f"mean {sample}", numeral(mean), f"{_times(mean, mse)}the same output for every {sample}"))

@@ -59,13 +59,14 @@ async function play() {
 function introduce(model) {
   const [C, H, W] = model.shape;
   const size = model.is_image ? `${H} × ${W} ${C === 1 ? "pixels" : "color pixels"}` : `${model.shape[0]} columns`;
+  const numbers = model.z_size === 1 ? "1 number" : `${model.z_size} numbers`;
   const noisy = model.noise === "none" ? "" : ` It was trained to remove noise (${model.noise}).`;
   one("#intro").textContent = model.denoises
     ? `This network removes noise from images of any size; on this page, from patches of ${size}. It was trained on ${model.data}, with noise (${model.noise}). It has no code, so some panels below do not work; they say why.`
     : model.reasons.code
     ? `This network reconstructs ${model.is_image ? "images" : "rows"} of ${size}. It was trained on ${model.data}.${noisy}`
-    : `This network compresses ${model.is_image ? "an image" : "a row"} of ${size} into ${model.z_size} numbers, the code, and reconstructs it from the code alone. It was trained on ${model.data}.${noisy}`;
-  one("#code-name").textContent = `code, ${model.z_size} numbers`;
+    : `This network compresses ${model.is_image ? "an image" : "a row"} of ${size} into ${numbers}, the code, and reconstructs it from the code alone. It was trained on ${model.data}.${noisy}`;
+  one("#code-name").textContent = `code, ${numbers}`;
   const without = Boolean(model.reasons.code);
   for (const part of all(".code-only")) part.toggleAttribute("hidden", without);
   for (const part of all(".no-code")) part.toggleAttribute("hidden", !without);
