@@ -90,16 +90,9 @@ def is_among(x: np.ndarray, numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """
     with np.errstate(invalid="ignore"):  # values that the type cannot hold will differ below
         same = x.astype(dtype)
-<<<<<<< HEAD
     equal = (same == x) | ((same != same) & (x != x))  # a gap (NaN) does not equal itself
     kept = equal.reshape(len(x), -1).all(1)
     return kept & np.isin(numbers_of(same), numbers)
-=======
-    kept = same == x
-    if x.dtype.kind == same.dtype.kind == "f":
-        kept |= np.isnan(same) & np.isnan(x)  # gaps
-    return kept.reshape(len(x), -1).all(1) & np.isin(numbers_of(same), numbers)
->>>>>>> 5f7d552 (Know rows with missing values again that a run was trained on)
 
 
 def numbers_of(x: np.ndarray) -> np.ndarray:
