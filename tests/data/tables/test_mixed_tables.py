@@ -108,6 +108,15 @@ def test_kinds_asked_for_and_columns_that_are_not_there(tmp_path: Path) -> None:
     assert kinds(read(tmp_path, numbers, kinds=("a=category",))) == {"a": "category", "b": "number"}
 
 
+@pytest.mark.parametrize("kind", ["category", "yes-no"])
+def test_fault_179_an_empty_column_has_no_levels(tmp_path: Path, kind: str) -> None:
+    table = "a,b,c\n" + "".join(f"{i / 7:.3f},{'n/a' * (i % 2)},{'xy'[i % 2]}\n" for i in range(30))
+    with pytest.raises(DataError, match=f"column 'b' is empty, so it has no values for the kind {kind}") as caught:
+        read(tmp_path, table, kinds=(f"b={kind}",))
+    assert caught.value.fix == f"leave out --column b={kind}"
+    assert kinds(read(tmp_path, table))["b"] == "constant"
+
+
 def test_a_label_stays_out_and_texts_alone_need_a_word(tmp_path: Path) -> None:
     found = read(tmp_path, TEXT, label="drink")
     assert (found.classes, found.columns) == (("milk", "rum", "tea"), ("paid", "price", "when"))

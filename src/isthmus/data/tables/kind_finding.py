@@ -19,6 +19,7 @@ from isthmus.data.tables.number_units import MOSTLY, example_of, numbers_with, t
 from isthmus.data.tables.text_cells import FORMATS, Columns, TextCells, columns_of
 from isthmus.data.tables.times import TimeFormat, bare_numbers, find_format, step_of, texts_of, to_seconds
 from isthmus.data.tabular import ID_ROWS, are_named_so, is_dense
+from isthmus.errors import DataError
 from isthmus.wording import shell_word
 
 # Missing values in columns of text; fewer than for numbers, because "none" and "-" may be categories.
@@ -124,7 +125,7 @@ def _time(name: str, known: pl.Series, form: TimeFormat) -> TableColumn:
     seconds = to_seconds(known, form.pattern)
     why = f'times such as "{known[0]}"'
     if form.ambiguous:
-        other = _turned(form.pattern)
+        other = form.pattern.replace("%d", "%?").replace("%m", "%d").replace("%?", "%m")
         why += f", read as {form.pattern}; if {other} is right, pass {column_option(name, f'time:{other}')}"
     return replace(_written_so(name, known, form, seconds), why=why)
 
@@ -132,10 +133,6 @@ def _time(name: str, known: pl.Series, form: TimeFormat) -> TableColumn:
 def _written_so(name: str, known: pl.Series, form: TimeFormat, seconds: np.ndarray) -> TableColumn:
     step, bare = step_of(seconds, form.zone), bare_numbers(known, form)
     return TableColumn(name, "time", format=form.pattern, zone=form.zone, step=step, bare=bare)
-
-
-def _turned(pattern: str) -> str:
-    return pattern.replace("%d", "%?").replace("%m", "%d").replace("%?", "%m")
 
 
 def _truths(counts: pl.DataFrame) -> tuple[str, str] | None:
@@ -269,13 +266,15 @@ def _asked(name: str, cells: TextCells, style: Style, asked: str) -> TableColumn
     """A column of a requested kind, with the facts about its values that the kind needs."""
     kind, _, pattern = asked.partition(":")
     known = _known(cells, numbers=kind in {"number", "count", "time"})
+    if kind in {"category", "yes-no"} and not known.any():
+        message = f"column {name!r} is empty, so it has no values for the kind {kind}."
+        raise DataError("DATA-COLUMNS", message, fix=f"leave out {column_option(name, kind)}")
     match kind:
         case "category":
             return _category(name, cells.counted(known))
         case "yes-no":
             counts = cells.counted(known)
-            levels = _category(name, counts).levels
-            pair = _truths(counts) or tuple(sorted(levels[:2]))
+            pair = _truths(counts) or tuple(sorted(_category(name, counts).levels[:2]))
             return TableColumn(name, kind, levels=pair if len(pair) == 2 else (f"not {pair[0]}", pair[0]))
         case "time":
             form = TimeFormat(pattern, "") if pattern else find_format(cells.all_of(known))
