@@ -71,7 +71,7 @@ def test_fault_142_a_break_in_every_window_is_told() -> None:
     rows, layout = made(120, missing=slice(3, None, 4))
     with pytest.raises(DataError, match="at most 3 without a break") as error:
         divide_series(rows, layout, {})
-    assert error.value.fix == "pass --window 3, or ignore the times, with --column t=skip"
+    assert error.value.fix == "pass --window 3, or ignore the times, with --column t=skip and without --time"
 
 
 def test_fault_143_several_series_in_one_table_are_told_with_the_column_that_parts_them() -> None:

@@ -12,6 +12,7 @@ import pytest
 from isthmus.config import DataConfig
 from isthmus.data.samples import Samples
 from isthmus.data.schema import Schema
+from isthmus.data.series.series_reading import as_series
 from isthmus.data.tables.cell_conversion import to_cells
 from isthmus.data.tables.reading import read_table, samples_from_frame
 from isthmus.errors import DataError
@@ -123,6 +124,19 @@ def test_a_label_stays_out_and_texts_alone_need_a_word(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no column to learn from: name is id") as e:
         read(tmp_path, "name\n" + "".join(f"N{i}\n" for i in range(30)))
     assert e.value.fix == "set the kind of a column, as in --column name=category"
+    with pytest.raises(DataError, match=r"no column to learn from: a is constant; b is constant") as e:
+        read(tmp_path, "a,b\n" + "x,1\n" * 30)
+    assert e.value.fix == "add a column whose values change"
+
+
+@pytest.mark.parametrize("stamp", ["2021-03-04", "04.03.2021 10:00", "7"])
+def test_one_time_for_all_rows_cannot_order_them(tmp_path: Path, stamp: str) -> None:
+    text = "day,v\n" + "".join(f"{stamp},{i % 7 / 3:.3f}\n" for i in range(60))
+    with pytest.raises(DataError, match='column "day" has the same time in all rows') as e:
+        as_series(read(tmp_path, text, window=5, time="day"), DataConfig(window=5, time="day"))
+    assert e.value.fix == "keep the order of the table, with --column day=skip and without --time"
+    options = {"window": 5, "kinds": ("day=skip",)}
+    assert len(as_series(read(tmp_path, text, **options), DataConfig(**options)).rows) == 60
 
 
 def test_fault_130_new_names_at_use_are_told(tmp_path: Path) -> None:

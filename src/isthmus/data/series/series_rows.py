@@ -157,7 +157,7 @@ def _refuse_step(
     if step is None and not predicting:
         message = f'{table.name}: column "{name}" has the same time in all rows, so it cannot order them.'
         skip = column_option(column.name, "skip")
-        raise DataError("DATA-TIME", message, fix=f"keep the order of the table, with {skip}")
+        raise DataError("DATA-TIME", message, fix=f"keep the order of the table, with {skip} and without --time")
     wanted = layout.step
     if step is None or wanted is None or not predicting or len(table) <= LEAST_STEPS:
         return

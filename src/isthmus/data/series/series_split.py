@@ -101,7 +101,7 @@ def _too_few(rows: SeriesRows, layout: SeriesLayout, roles: list[str]) -> DataEr
         message += " It seems to hold several series, because times repeat."
         return DataError("DATA-COUNT", message, fix=f"pass --group {shell_word(apart)}")
     if breaks and layout.time is not None:
-        fix += f", or ignore the times, with {column_option(layout.time, 'skip')}"
+        fix += f", or ignore the times, with {column_option(layout.time, 'skip')} and without --time"
     return DataError("DATA-COUNT", message, fix=fix)
 
 

@@ -45,8 +45,9 @@ def mixed_samples(
     if not modeled:
         kinds = "; ".join(f"{printable(c.name)} is {c.kind}" for c in schema.columns[:5])
         message = f"{findings.name} has no column to learn from: {kinds}."
-        first = column_option(schema.columns[0].name, "category")
-        raise DataError("DATA-COLUMNS", message, fix=f"set the kind of a column, as in {first}")
+        first = next((column_option(c.name, "category") for c in schema.columns if c.kind != "constant"), None)
+        fix = f"set the kind of a column, as in {first}" if first else "add a column whose values change"
+        raise DataError("DATA-COLUMNS", message, fix=fix)
     raw = to_raw(columns, schema, found.style)
     findings.times = {list(findings.columns).index(c.name): _moment(c) for c in schema.columns if c.kind == "time"}
     findings.truths = {list(findings.columns).index(c.name): c.levels for c in schema.columns if c.kind == "yes-no"}
@@ -83,8 +84,9 @@ def _found(columns: Columns, style: Style, options: DataConfig, findings: Findin
     schema, time = find_schema(columns, style, asked), options.time
     if time is None or time not in columns or time in asked:
         return schema
-    kind = next(column.kind for column in schema.columns if column.name == time)
-    return schema if kind in STAMPS else find_schema(columns, style, asked | {time: "number"})
+    column = next(column for column in schema.columns if column.name == time)
+    kind = "number" if all(map(style.is_number, column.levels)) else "time"  # a constant may be a time too
+    return schema if column.kind in STAMPS else find_schema(columns, style, asked | {time: kind})
 
 
 def _asked(options: DataConfig, features: Sequence[str], findings: Findings) -> dict[str, str]:
