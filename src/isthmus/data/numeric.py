@@ -14,6 +14,7 @@ BLOCK = 1 << 23  # values processed at once: 64 MB as float64
 # The share of a column's standard deviation that rounding may cost. A thousandth is less than a network resolves: with
 # z_size 2 and 3 columns, the reconstruction error is at least a tenth of the standard deviation.
 LOST = 1e-3
+FEW = 20  # values that are tested for decimals first: all values need at least as many as these
 
 
 def blocks(array: np.ndarray) -> Iterator[np.ndarray]:
@@ -131,3 +132,18 @@ def table_type(x: np.ndarray, digits: str) -> type[np.floating]:
     for part in blocks(x):
         rounding.add(part)
     return np.float64 if rounding.matters.any() else np.float32
+
+
+def decimals_of(values: np.ndarray) -> int | None:
+    """The largest number of decimals of finite values (n,), n > 0; None if it is above 7, as in 1/3 or 1e-9.
+
+    >>> decimals_of(np.array([1.5, 2.25])), decimals_of(np.array([1 / 3]))
+    (2, None)
+    """
+    allowed = 1e-12 * max(1.0, float(np.abs(values).max()))
+    some = next((d for d in range(8) if _have_digits(values[:FEW], d, allowed)), 8)  # these need at least as many
+    return next((digits for digits in range(some, 8) if _have_digits(values, digits, allowed)), None)
+
+
+def _have_digits(values: np.ndarray, digits: int, allowed: float) -> bool:
+    return bool(np.abs(np.round(values, digits) - values).max() <= allowed)

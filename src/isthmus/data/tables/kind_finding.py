@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 import polars as pl
 
-from isthmus.data.numeric import LARGEST
+from isthmus.data.numeric import LARGEST, decimals_of
 from isthmus.data.schema import Schema, TableColumn, column_option
 from isthmus.data.sentinels import about_sentinel
 from isthmus.data.tables.cells import IS_DATE, MISSING, NO_NUMBER, Style, reason
@@ -186,7 +186,7 @@ def _of_numbers(name: str, values: np.ndarray) -> TableColumn:
         told = about_sentinel(name, values) or _few(name, values)
         return TableColumn(name, "count", f"whole numbers from {low:g} to {high:g}{told}")
     why = f"numbers from {low:.6g} to {high:.6g}{about_sentinel(name, values)}"
-    return TableColumn(name, "number", why, decimals=_decimals(values))
+    return TableColumn(name, "number", why, decimals=decimals_of(values))
 
 
 def _are_whole(values: np.ndarray) -> bool:
@@ -205,17 +205,6 @@ def _numbers_rows(name: str, values: np.ndarray) -> bool:
     if len(values) < ID_ROWS or len(np.unique(first)) < len(first) or len(np.unique(values)) < len(values):
         return False
     return are_named_so(name) or is_dense(values)
-
-
-def _decimals(values: np.ndarray) -> int | None:
-    """The number of decimals; None if there are as many as a float64 holds, or an exponent."""
-    allowed = 1e-12 * max(1.0, float(np.abs(values).max()))
-    some = next((d for d in range(8) if _have_digits(values[:ID_ROWS], d, allowed)), 8)  # these need at least as many
-    return next((digits for digits in range(some, 8) if _have_digits(values, digits, allowed)), None)
-
-
-def _have_digits(values: np.ndarray, digits: int, allowed: float) -> bool:
-    return bool(np.abs(np.round(values, digits) - values).max() <= allowed)
 
 
 def _of_texts(name: str, cells: TextCells, share: float, style: Style) -> TableColumn:
@@ -285,7 +274,7 @@ def _asked(name: str, cells: TextCells, style: Style, asked: str) -> TableColumn
     numbers = numbers_with(cells.levels, template, style) if template else cells.numbers(style)
     values = cells.spread(np.where(known, numbers, np.nan))
     values = values[np.isfinite(values)]
-    decimals = _decimals(values) if kind == "number" and len(values) else None
+    decimals = decimals_of(values) if kind == "number" and len(values) else None
     return TableColumn(name, kind, decimals=decimals, template=template)
 
 
