@@ -68,7 +68,8 @@ def test_fault_14_gaps_are_told_and_seen(tmp_path: Path) -> None:
     text = "a,b\n" + "".join(f"{i / 3:.2f},{'' if i % 5 == 0 else i * i}\n" for i in range(30))
     found = read(tmp_path, text)
     assert np.isnan(found.x).sum() == 6
-    assert any("6 missing values in 1 column; the model sees them as missing" in note for note in found.notes)
+    (note,) = (note for note in found.notes if "6 missing values in 1 column; the model sees them as missing" in note)
+    assert note.endswith(': "b" 6.')
     assert read(tmp_path, text, missing="drop").schema is None
     with pytest.raises(DataError, match="6 missing values"):
         read(tmp_path, text, missing="error")

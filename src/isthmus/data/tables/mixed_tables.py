@@ -132,7 +132,8 @@ def _about_values(
 ) -> tuple[str, ...]:
     """Notes on gaps, unknown levels, and constants that changed."""
     notes = []
-    n, columns = int(raw.missing.sum()), int(raw.missing.any(0).sum())
+    gaps = {printable(c.name): int(k) for c, k in zip(schema.modeled, raw.missing.sum(0), strict=True) if k}
+    n, columns = sum(gaps.values()), len(gaps)
     if n and options.missing in {"auto", "median"}:
         what = f"{counted(n, 'missing value')} in {counted(columns, 'column')}"
         how = (
@@ -140,7 +141,8 @@ def _about_values(
             if options.missing == "median"
             else "the model sees them as missing, and can fill them"
         )
-        notes.append(f"{findings.name}: {what}; {how}.")
+        where = listed([f'"{name}" {k:,}' for name, k in gaps.items()], 5, quote="")
+        notes.append(f"{findings.name}: {what}; {how}: {where}.")
     if not predicting:
         return tuple(notes)
     for name, levels in raw.unseen.items():
