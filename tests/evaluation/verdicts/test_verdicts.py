@@ -415,7 +415,7 @@ def test_headline_says_the_worst_and_three_numbers() -> None:
     failed = [v.as_dict() for v in (*warned, Verdict("overfitting", "fail", "…"))]  # as metrics.json holds them
     assert headline(failed, metrics()) == f"Not good yet (overfitting): {numbers}"
     block = metrics(denoising=denoising(9.4, 17.1, median=14.2, tv=12.4))
-    expected = "Good: test images go from 9.4 dB to 17.1 dB, with the best filter (the median filter) to 14.2 dB."
+    expected = "Good: test images go from 9.4 dB to 17.1 dB; the best filter (the median filter) reaches 14.2 dB."
     assert headline(healthy, block) == expected
     unknown = metrics(denoising=denoising(9.4, None))
     assert headline([], unknown) == "Good: test images go from 9.4 dB to an infinite or undefined PSNR."

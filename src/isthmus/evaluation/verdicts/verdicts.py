@@ -137,7 +137,9 @@ def _denoising_numbers(block: Mapping[str, Any]) -> str:
     if not filters:
         return sentence
     best = max(filters, key=lambda name: filters[name])
-    return f"{sentence}, with the best filter ({questions.FILTERS.get(best, best)}) to {_db(filters[best])}"
+    name = questions.FILTERS.get(best, best)
+    rival = name if name.startswith("the best") else f"the best filter ({name})"
+    return f"{sentence}; {rival} reaches {_db(filters[best])}"
 
 
 def _denoising_errors(block: Mapping[str, Any]) -> str:
