@@ -137,7 +137,7 @@ def _denoising_numbers(block: Mapping[str, Any]) -> str:
     if not filters:
         return sentence
     best = max(filters, key=lambda name: filters[name])
-    name = questions.FILTERS.get(best, best)
+    name = str(questions.FILTERS.get(best, best))
     rival = name if name.startswith("the best") else f"the best filter ({name})"
     return f"{sentence}; {rival} reaches {_db(filters[best])}"
 
