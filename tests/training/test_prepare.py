@@ -189,7 +189,7 @@ def test_a_chosen_augmentation_is_said_with_the_way_to_switch_it_off(digits: tin
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
 def test_a_device_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(ResourceError, match="PyTorch finds no cuda device here"):
+    with pytest.raises(ResourceError, match="PyTorch finds no cuda device"):
         devices.pick_device("cuda")
     assert devices.pick_device("cpu") == torch.device("cpu")
     assert devices.pick_device("auto").type in {"cpu", "mps"}
