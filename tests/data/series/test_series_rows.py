@@ -117,6 +117,14 @@ def test_several_columns_of_times_are_an_error_that_names_the_finest(tmp_path: P
     assert any('"day" left out' in note for note in found.table.notes)
 
 
+def test_a_column_of_text_is_no_time_and_the_fix_leaves_out_both(tmp_path: Path) -> None:
+    path = table(hours(60), tmp_path / "a.csv", note=[f"some words {i}" for i in range(60)])
+    with pytest.raises(DataError, match="60 of 60 rows hold no number") as error:
+        series(path, time="note")
+    assert error.value.fix == "leave it out with --drop-column note and leave out --time"
+    assert series(path, drop_columns=("note",))[1].rows.names == ("value",)
+
+
 def test_numbers_may_be_times_and_rows_may_have_none(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     pl.DataFrame({"t": np.arange(40) / 2, "value": RNG.normal(size=40)}).write_csv(path)

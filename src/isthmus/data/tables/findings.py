@@ -171,7 +171,13 @@ class Findings:
         given = [text for text in options if text]
         if len(given) == 1 or (skips and gaps and not drop and not option):
             return self._fix_of_one_kind(drop, option, len(texts), len(empty), skips=skips, gaps=gaps)
-        return f"pass {' '.join(given)}, which solves all of these problems"
+        return f"pass {' '.join(given)}{self._untimed(drop)}, which solves all of these problems"
+
+    def _untimed(self, drop: str) -> str:
+        """What to do about `--time`, if the column that it names is to be dropped."""
+        return " and leave out --time" * bool(
+            self.options.time and f"--drop-column {quoted(self.options.time)}" in drop
+        )
 
     def _fix_of_one_kind(
         self, drop: str, option: str | None, n_texts: int, n_empty: int, *, skips: bool, gaps: bool
@@ -180,7 +186,8 @@ class Findings:
             return f"pass {option}"
         if drop:
             names = "them" if n_texts + n_empty > 1 else "it"
-            return f"leave {names} out with {drop}" + ", or name the label with --label" * bool(n_texts)
+            label = ", or name the label with --label" * bool(n_texts and not self._untimed(drop))
+            return f"leave {names} out with {drop}{self._untimed(drop)}{label}"
         n = self._share(self.n_rows_missing, "left out")
         correct = f"correct the {plural(self.n_rows_bad, 'row')}"
         skip = f"{correct}, or pass --skip-bad-rows ({self._share(self.n_rows_bad, 'would be skipped')})"
