@@ -22,8 +22,8 @@ LEAST_ERROR = 1e-12  # a mean squared error that float32 cannot tell from zero
 class ErrorSignals(NamedTuple):
     """Signals of n samples: `log_error` (n,), log of the mean squared error; `z` (n, Z), None if no density is fitted.
 
-    `peaks` (n, K) is the result of the caller's `peaks` function on the errors of single values, or None; `near` (n, 2)
-    is what `NeighborDistance` measures for rows of numbers.
+    `peaks` (n, K) is the result of the caller's `peaks` function on the errors of single values, or None; `near`
+    (n, 2 or 3) is what `NeighborDistance` measures for rows of numbers.
     """
 
     log_error: np.ndarray

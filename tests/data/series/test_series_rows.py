@@ -123,6 +123,10 @@ def test_a_column_of_text_is_no_time_and_the_fix_leaves_out_both(tmp_path: Path)
         series(path, time="note")
     assert error.value.fix == "leave it out with --drop-column note and leave out --time"
     assert series(path, drop_columns=("note",))[1].rows.names == ("value",)
+    path = table(hours(60), tmp_path / "b.csv", note2=[f"some words {i}" for i in range(60)], note=["1"] * 60)
+    with pytest.raises(DataError) as error:
+        series(path, time="note", kinds=("note2=number",))
+    assert "leave out --time" not in (error.value.fix or "")  # another column whose name begins alike
 
 
 def test_numbers_may_be_times_and_rows_may_have_none(tmp_path: Path) -> None:

@@ -169,25 +169,21 @@ class Findings:
         drop = " ".join(f"--drop-column {quoted(self.columns[c])}" for c in sorted({*texts, *empty}))
         options = [drop, option or "", "--skip-bad-rows" * skips, f"--missing {self._filling()}" * gaps]
         given = [text for text in options if text]
+        is_time = self.options.time in {self.columns[c] for c in (*texts, *empty)}
+        untimed = " and leave out --time" * is_time  # which names a column that is dropped
         if len(given) == 1 or (skips and gaps and not drop and not option):
-            return self._fix_of_one_kind(drop, option, len(texts), len(empty), skips=skips, gaps=gaps)
-        return f"pass {' '.join(given)}{self._untimed(drop)}, which solves all of these problems"
-
-    def _untimed(self, drop: str) -> str:
-        """What to do about `--time`, if the column that it names is to be dropped."""
-        return " and leave out --time" * bool(
-            self.options.time and f"--drop-column {quoted(self.options.time)}" in drop
-        )
+            return self._fix_of_one_kind(drop, option, len(texts), len(empty), untimed, skips=skips, gaps=gaps)
+        return f"pass {' '.join(given)}{untimed}, which solves all of these problems"
 
     def _fix_of_one_kind(
-        self, drop: str, option: str | None, n_texts: int, n_empty: int, *, skips: bool, gaps: bool
+        self, drop: str, option: str | None, n_texts: int, n_empty: int, untimed: str, *, skips: bool, gaps: bool
     ) -> str:
         if option:
             return f"pass {option}"
         if drop:
             names = "them" if n_texts + n_empty > 1 else "it"
-            label = ", or name the label with --label" * bool(n_texts and not self._untimed(drop))
-            return f"leave {names} out with {drop}{self._untimed(drop)}{label}"
+            label = ", or name the label with --label" * bool(n_texts and not untimed)
+            return f"leave {names} out with {drop}{untimed}{label}"
         n = self._share(self.n_rows_missing, "left out")
         correct = f"correct the {plural(self.n_rows_bad, 'row')}"
         skip = f"{correct}, or pass --skip-bad-rows ({self._share(self.n_rows_bad, 'would be skipped')})"

@@ -107,12 +107,20 @@ class NeighborDistance:
     def search(self) -> NearestRows:
         return NearestRows(self.reference, NEIGHBORS + 1)
 
+    @cached_property
+    def _search_among(self) -> NearestRows:
+        return NearestRows(self.reference, NEIGHBORS + 2)
+
+    @cached_property
+    def _within(self) -> tuple[np.ndarray, np.ndarray]:
+        """Distances and indices (R, k) of the rows nearest to each row of `reference`, itself first."""
+        return self._search_among.of(self.reference.astype(np.float64))
+
     def _near(self, points: Points, *, among: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Distances and indices (N, k) of the nearest other rows, and (N,) how many nearer ones are left out: the row
         itself, if `among`, and one that is equal.
         """
-        search = NearestRows(self.reference, NEIGHBORS + 2) if among else self.search
-        distances, places = search.of(points)
+        distances, places = (self._search_among if among else self.search).of(points)
         own = among + (distances[:, int(among)] <= EQUAL * np.linalg.norm(points, axis=1)).astype(np.int64)
         others = own[:, None] + np.arange(NEIGHBORS)
         return np.take_along_axis(distances, others, 1), np.take_along_axis(places, others, 1), own
@@ -120,7 +128,7 @@ class NeighborDistance:
     def _scales_without(self, points: Points, places: np.ndarray) -> Float[np.ndarray, "N K"]:
         """`log_scale` of the rows at `places` (N, K), if each of the points, which are in `reference`, were not."""
         itself = self.search.of(points)[1][:, :1, None]
-        distances, others = NearestRows(self.reference, NEIGHBORS + 2).of(self.reference.astype(np.float64))
+        distances, others = self._within
         there = others[places][:, :, 1:] != itself
         nearest = there & (there.cumsum(2) <= NEIGHBORS)
         return _log_scale((distances[places][:, :, 1:] * nearest).sum(2) / NEIGHBORS / self.unit, len(self.reference))
