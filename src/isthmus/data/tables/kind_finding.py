@@ -26,7 +26,7 @@ from isthmus.wording import shell_word
 MISSING_TEXTS = ("", "na", "n/a", "#n/a", "nan", "null")
 # In any mix of upper and lower case: looking up a cell takes a fifth of the time of converting it to lower case.
 ANY_CASE = {
-    numbers: pl.Series(sorted({"".join(w) for word in words for w in product(*({c, c.upper()} for c in word))}))
+    numbers: sorted({"".join(w) for word in words for w in product(*({c, c.upper()} for c in word))})
     for numbers, words in ((True, MISSING), (False, MISSING_TEXTS))
 }
 MOST_LEVELS = 64  # levels per category: more would be wider than the layer that reads them; the rarest become "other"
