@@ -6,10 +6,11 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from isthmus.system import heap
-from isthmus.system.heap import kept_memory
+from isthmus.system.heap import kept_memory, small_pages
 
 SIZE = 96 * 2**20  # above what glibc ever keeps by itself
 # In a separate process, whose memory is not fragmented.
@@ -60,3 +61,12 @@ def test_where_the_c_library_keeps_no_more_nothing_is_set(monkeypatch: pytest.Mo
     with kept_memory():
         assert called == [(heap.M_MMAP_THRESHOLD, heap.KEPT)]
     assert len(called) == 1
+
+
+@pytest.mark.parametrize("shape", [(3, 50), (1,), (0, 7), (5, 0)])
+def test_an_array_in_pages_of_the_usual_size_holds_what_is_written(shape: tuple[int, ...]) -> None:
+    found = small_pages(shape)
+    assert (found.shape, found.dtype, found.any()) == (shape, np.float64, False)
+    if found.size:
+        found[...] = np.arange(found.size).reshape(shape)
+        assert found.sum() == found.size * (found.size - 1) / 2

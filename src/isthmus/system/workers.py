@@ -1,10 +1,11 @@
-"""Applies a function to many files in threads: Pillow and zlib release the interpreter lock while they work."""
+"""Applies a function to many items in threads, for work that releases the interpreter lock: Pillow, zlib, polars."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
@@ -35,6 +36,36 @@ def each(
     finally:
         pool.shutdown(cancel_futures=True)
     return results
+
+
+def results(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """The results of `function` for all items, in order, computed in threads.
+
+    Raises: what `function` raises for the first item that it refuses.
+    """
+    return [result for _, result in in_order(function, items)]
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
+    """Each item with its result, in order; meanwhile, threads work on the next items.
+
+    `items` are taken in the calling thread, and at most as many in advance as there are cores, so memory stays bounded.
+
+    Raises: what `function` raises for an item, when it is that item's turn.
+    """
+    threads, ahead = usable_cores(), deque[tuple[Item, "Future[Result]"]]()
+    pool = ThreadPoolExecutor(max_workers=threads)
+    try:
+        for item in items:
+            ahead.append((item, pool.submit(function, item)))
+            if len(ahead) > threads:
+                done, result = ahead.popleft()
+                yield done, result.result()
+        while ahead:
+            done, result = ahead.popleft()
+            yield done, result.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def usable_cores() -> int:

@@ -20,6 +20,8 @@ from isthmus.data.tables.number_units import numbers_with
 from isthmus.data.tables.text_cells import Columns, TextCells, columns_of
 from isthmus.data.tables.times import seconds_of, texts_of, to_seconds, to_text
 from isthmus.errors import DataError
+from isthmus.system.heap import small_pages
+from isthmus.system.workers import results
 
 AT_ONCE = 4_096  # rows of all columns that are copied at once: for 50 columns 1.6 MB; 1,024 take a fifth longer
 
@@ -42,7 +44,7 @@ class Converted(NamedTuple):
 def to_raw(cells: pl.DataFrame | Columns, schema: Schema, style: Style) -> Converted:
     """Raw values of cells (text or numbers) in columns named as in the schema."""
     columns = columns_of(cells)
-    read = [_raw_column(columns[column.name], column, style) for column in schema.modeled]
+    read = results(lambda column: _raw_column(columns[column.name], column, style), schema.modeled)
     unseen = {c.name: new for c, found in zip(schema.modeled, read, strict=True) if (new := found.unseen)}
     missing, bad = (_marks([(getattr(part, what), part.places) for part in read]) for what in ("missing", "bad"))
     return Converted(_side_by_side([(part.values, part.places) for part in read]), missing, bad, unseen)
@@ -50,11 +52,14 @@ def to_raw(cells: pl.DataFrame | Columns, schema: Schema, style: Style) -> Conve
 
 def _side_by_side(columns: Sequence[Spread]) -> np.ndarray:
     """Columns as (n, K), copied some rows at a time, which stay in the processor's cache."""
-    found = np.empty((_length(columns[0]), len(columns)))
-    for start in range(0, len(found), AT_ONCE):
+    found = small_pages((_length(columns[0]), len(columns)))
+
+    def copy(start: int) -> None:
         some = slice(start, start + AT_ONCE)
         for k, (values, places) in enumerate(columns):
             found[some, k] = values[some] if places is None else values[places[some]]
+
+    results(copy, range(0, len(found), AT_ONCE))
     return found
 
 

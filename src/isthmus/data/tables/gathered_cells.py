@@ -19,6 +19,7 @@ from isthmus.data.tables.parsing import Parser, TextChunk
 from isthmus.data.tables.text import Lines
 from isthmus.data.tables.text_cells import come_again
 from isthmus.system.memory import refuse_too_large
+from isthmus.system.workers import in_order
 
 LEAVE_OUT = "leave out columns with --drop-column"
 CHECKED = 1 << 26  # bytes of text after which free memory is checked again; to look it up takes a millisecond
@@ -40,7 +41,7 @@ class Gathered(NamedTuple):
 
 def gather_text(chunks: Iterable[Lines], parser: Parser) -> Gathered:
     """Every cell of a text table; rows of the wrong length are added to the findings."""
-    parts = [_chunk(lines, parser) for lines in chunks]
+    parts = [_chunk(lines, frame, parser) for lines, frame in in_order(parser.typed, chunks)]
     found = _gathered(parts, parser)
     return found._replace(cells=found.cells.select(pl.all().str.strip_chars()))
 
@@ -52,26 +53,33 @@ def gather_columns(
     categories, and other cells are not stripped; None if later rows hold other cells in columns of numbers, so that
     all must be read as text.
     """
-    parts: list[TextChunk] = []
-    early, names = dict[str, TableColumn](), list[str]()
-    for lines in chunks:
-        part = _chunk(lines, parser)
-        if not parts:
-            early, numbers = _early(part.cells, parser, options, schema)
-            part = part._replace(cells=part.cells.with_columns(numbers))
-            names = _repeated(part.cells.drop(*early), parser)
-            parser.known = dict.fromkeys(early, pl.Float64) | dict.fromkeys(names, pl.Categorical)
-        cells = as_numbers(part.cells, early)
+    chunks = iter(chunks)
+    first = next(chunks)
+    part = _chunk(first, parser.typed(first), parser)
+    early, numbers = _early(part.cells, parser, options, schema)
+    cells = part.cells.with_columns(numbers)
+    names = _repeated(cells.drop(*early), parser)
+    categories = dict.fromkeys(names, pl.Categorical)
+    parser.known = dict.fromkeys(early, pl.Float64) | categories
+    parts = [part._replace(cells=cells.cast(categories))]
+
+    def checked(lines: Lines) -> pl.DataFrame | None:
+        frame = parser.typed(lines)
+        return None if frame is None else as_numbers(frame, early)
+
+    for lines, frame in in_order(checked, chunks):
+        part = _chunk(lines, frame, parser)
+        cells = as_numbers(part.cells, early) if frame is None else part.cells
         if cells is None:
             return None
-        parts.append(part._replace(cells=cells.cast(dict.fromkeys(names, pl.Categorical))))
+        parts.append(part._replace(cells=cells.cast(categories)))
     return _gathered(parts, parser)
 
 
-def _chunk(lines: Lines, parser: Parser) -> TextChunk:
+def _chunk(lines: Lines, frame: pl.DataFrame | None, parser: Parser) -> TextChunk:
     if lines.offset % CHECKED < len(lines.data):
         refuse_too_large(len(lines.data) * 2, parser.findings.name, fix=LEAVE_OUT)
-    return parser.texts(lines)
+    return parser.texts(lines, frame)
 
 
 def _early(cells: pl.DataFrame, parser: Parser, options: DataConfig, schema: Schema | None) -> Early:

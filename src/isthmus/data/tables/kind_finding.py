@@ -20,6 +20,7 @@ from isthmus.data.tables.text_cells import FORMATS, Columns, TextCells, columns_
 from isthmus.data.tables.times import TimeFormat, bare_numbers, find_format, step_of, texts_of, to_seconds
 from isthmus.data.tabular import ID_ROWS, are_named_so, is_dense
 from isthmus.errors import DataError
+from isthmus.system.workers import results
 from isthmus.wording import shell_word
 
 # Missing values in columns of text; fewer than for numbers, because "none" and "-" may be categories.
@@ -42,7 +43,7 @@ TRUTHS = {"yes": "no", "true": "false", "y": "n", "t": "f", "on": "off", "ja": "
 def find_schema(cells: pl.DataFrame | Columns, style: Style, asked: Mapping[str, str]) -> Schema:
     """The schema of columns of text or numbers; `asked` sets kinds by column name."""
     columns = columns_of(cells)
-    return Schema(tuple(_column(name, column, style, asked.get(name)) for name, column in columns.items()))
+    return Schema(tuple(results(lambda name: _column(name, columns[name], style, asked.get(name)), [*columns])))
 
 
 def missing_texts(text: pl.Series, *, numbers: bool) -> pl.Series:

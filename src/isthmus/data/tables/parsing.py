@@ -69,22 +69,33 @@ class Parser:
             self.rounding.add(part.values)
         return part
 
-    def texts(self, lines: Lines) -> TextChunk:
-        """Every cell of the rows of the right length, as text, or with its type in `known`; other rows are added to the
-        findings.
+    def typed(self, lines: Lines) -> pl.DataFrame | None:
+        """The cells of a chunk as text, or with their types in `known`; None if polars cannot read them so, or if a row
+        has the wrong length. It changes nothing, so several threads may call it at the same time.
+        """
+        return self._whole(self._with_single_blanks(lines), self.known)
+
+    def texts(self, lines: Lines, frame: pl.DataFrame | None) -> TextChunk:
+        """Every cell of the rows of the right length; other rows are added to the findings. `frame` is the result of
+        `typed`.
         """
         lines = self._with_single_blanks(lines)
-        quoted = b'"' in lines.data
-        frame = self._read(lines.data, self.known, quotes=quoted)
         if frame is None and self.known:  # a gap written as a word, or a cell that is not a number
-            frame, self.known = self._read(lines.data, {}, quotes=quoted), {}
-        if frame is None or frame.height != lines.count or not self._is_whole(frame, lines, quoted):
+            frame, self.known = self._whole(lines, {}), {}
+        if frame is None:
             found = TextChunk(*self._as_text(lines))
             return found._replace(cells=self._blanked(found.cells))
         first, self.findings.n_rows = self.findings.n_rows, self.findings.n_rows + frame.height
         places = np.arange(frame.height)
-        cells = self._blanked(frame.with_columns(pl.col(TEXTS).fill_null("")))
-        return TextChunk(cells, lines.row + places, first + places)
+        return TextChunk(self._blanked(frame), lines.row + places, first + places)
+
+    def _whole(self, lines: Lines, types: Mapping[str, type[pl.DataType]]) -> pl.DataFrame | None:
+        """The cells of a chunk without nulls in texts, if all rows have the right length."""
+        quoted = b'"' in lines.data
+        frame = self._read(lines.data, types, quotes=quoted)
+        if frame is None or frame.height != lines.count or not self._is_whole(frame, lines, quoted):
+            return None
+        return frame.with_columns(pl.col(TEXTS).fill_null(""))
 
     def _blanked(self, cells: pl.DataFrame) -> pl.DataFrame:
         """The cells with the words of `--null-values` blanked."""
@@ -92,7 +103,7 @@ class Parser:
 
     def _is_whole(self, frame: pl.DataFrame, lines: Lines, quoted: bool) -> bool:
         """Whether no row is too short: polars fills short rows with null, and rejects rows that are too long."""
-        if quoted:
+        if quoted or not frame[self.names[-1]].null_count():
             return not frame[self.names[-1]].null_count()
         return n_bytes(lines.data, self.dialect.delimiter) == frame.height * (frame.width - 1)
 

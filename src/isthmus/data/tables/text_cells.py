@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from isthmus.data.tables.cells import Style, numbers_of_texts
+from isthmus.system.workers import results
 
 SAMPLED = 10_000  # rows that are tested for repeated texts
 REPEATED = 0.2  # largest share of distinct texts: with more, numbering them takes longer than processing each cell
@@ -97,7 +98,8 @@ def columns_of(cells: pl.DataFrame | Columns) -> Columns:
     """The columns of a table by name, with text columns as `TextCells`."""
     if not isinstance(cells, pl.DataFrame):
         return cells
-    return {series.name: TextCells.of(series) if series.dtype in TEXTS else series for series in cells}
+    read = results(lambda series: TextCells.of(series) if series.dtype in TEXTS else series, cells.get_columns())
+    return dict(zip(cells.columns, read, strict=True))
 
 
 def _codes(text: pl.Series) -> np.ndarray:
