@@ -59,9 +59,8 @@ def gather_columns(
     early, numbers = _early(part.cells, parser, options, schema)
     cells = part.cells.with_columns(numbers)
     names = _repeated(cells.drop(*early), parser)
-    categories = dict.fromkeys(names, pl.Categorical)
-    parser.known = dict.fromkeys(early, pl.Float64) | categories
-    parts = [part._replace(cells=cells.cast(categories))]
+    parser.known = dict.fromkeys(early, pl.Float64) | dict.fromkeys(names, pl.Categorical)
+    parts = [part._replace(cells=cells.cast(dict.fromkeys(names, pl.Categorical)))]
 
     def checked(lines: Lines) -> pl.DataFrame | None:
         frame = parser.typed(lines)
@@ -72,7 +71,7 @@ def gather_columns(
         cells = as_numbers(part.cells, early) if frame is None else part.cells
         if cells is None:
             return None
-        parts.append(part._replace(cells=cells.cast(categories)))
+        parts.append(part._replace(cells=cells.cast(dict.fromkeys(names, pl.Categorical))))
     return _gathered(parts, parser)
 
 
