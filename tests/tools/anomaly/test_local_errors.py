@@ -41,10 +41,12 @@ def test_blurred_images_are_those_of_scipy(sides: tuple[int, int], deviation: fl
     np.testing.assert_allclose(blurred(torch.from_numpy(values), deviation).numpy(), expected, atol=1e-12)
 
 
-def test_the_maps_are_errors_over_the_usual_ones() -> None:
+@pytest.mark.parametrize("sides", [(3, 2), (9, 7), (32, 21)])
+def test_the_maps_are_errors_over_the_usual_ones(sides: tuple[int, int]) -> None:
+    """And the peaks are the largest of all values, found in groups where there are many."""
     rng = np.random.default_rng(1)
-    errors, spread, smoothed = rng.normal(size=(4, 2, 9, 7)), rng.uniform(1, 2, (2, 9, 7)), rng.uniform(1, 2, (2, 9, 7))
-    level, deviation = rng.normal(size=(9, 7)), rng.uniform(1, 2, (9, 7))
+    errors, spread, smoothed = rng.normal(size=(4, 2, *sides)), *rng.uniform(1, 2, (2, 2, *sides))
+    level, deviation = rng.normal(size=sides), rng.uniform(1, 2, sides)
     local = LocalErrors(*map(torch.from_numpy, (spread, smoothed, level, deviation)))
     squares = (errors**2 / spread).mean(1)
     coarse = gaussian_filter(errors, (0, 0, SMOOTHED, SMOOTHED), mode="reflect") ** 2 / smoothed
@@ -60,6 +62,21 @@ def test_the_maps_are_errors_over_the_usual_ones() -> None:
     largest = [np.sort(part.reshape(4, -1))[:, -PEAK:].mean(1) for part in (*expected.swapaxes(0, 1), flat)]
     peaks = local.peaks(torch.from_numpy(errors))
     np.testing.assert_allclose(peaks, np.stack([*np.log(largest[:3]), largest[3]], 1), **close)
+
+
+@pytest.mark.parametrize("sides", [(9, 7), (32, 21)])
+def test_the_largest_values_below_zero_are_found_and_not_a_number_is_not_hidden(sides: tuple[int, int]) -> None:
+    usual = torch.ones(1, *sides)
+    local = LocalErrors(usual, usual, torch.full(sides, -40.0), torch.linspace(1, 2, usual.numel()).view(sides))
+    errors = torch.from_numpy(np.random.default_rng(3).normal(size=(4, 1, *sides)))
+    flat = local.flatness(errors).flatten(1).sort().values
+    assert float(flat.max()) < 0
+    np.testing.assert_allclose(local.peaks(errors)[:, 3], flat[:, -PEAK:].mean(1), rtol=1e-6)
+    errors[1, 0, 4, 4] = torch.nan
+    errors[2, 0, 0, 0] = -torch.tensor(torch.nan)  # the sign bit is set, as in 0 / 0 on most processors
+    peaks = local.peaks(errors)
+    assert np.isfinite(peaks[[0, 3]]).all()
+    assert np.isnan(peaks[[1, 2]]).all()
 
 
 def test_the_nats_of_usual_peaks_are_those_of_a_chance() -> None:

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from scipy.special import log_ndtr
 from torch import Tensor
 
@@ -86,9 +86,21 @@ def _largest(maps: Float[Tensor, "B K H W"]) -> Float[Tensor, "B K P"]:
     if lacking := -values.shape[2] % GROUPED:
         values = torch.nn.functional.pad(values, (0, lacking), value=-torch.inf)
     groups = values.unflatten(2, (GROUPED, -1))
-    largest = np.argpartition(groups.amax(2).numpy(), -PEAK, axis=2)[..., -PEAK:]
-    found = np.take_along_axis(groups.numpy(), largest[:, :, None], 3)
-    return torch.from_numpy(_partitioned(found.reshape(*found.shape[:2], PEAK * GROUPED)))
+    largest = _places_of_largest(groups.amax(2))
+    found = groups.gather(3, largest[:, :, None].expand(-1, -1, GROUPED, -1))
+    return torch.from_numpy(_partitioned(found.flatten(2).numpy()))
+
+
+def _places_of_largest(values: Float[Tensor, "B K G"]) -> Int64[Tensor, "B K P"]:
+    """The indices of the PEAK largest values, unsorted; NaN counts as largest.
+
+    Value and index are one whole number, because NumPy sorts whole numbers in half the time of `argpartition`. The bits
+    of a float, read as a whole number, are in its order; for negative ones in reverse order.
+    """
+    bits = values.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf).numpy().view(np.int32)
+    ordered = (bits ^ ((bits >> 31) & 0x7FFF_FFFF)).astype(np.int64)
+    keys = ordered << 32 | np.arange(values.shape[2])
+    return torch.from_numpy(np.partition(keys, -PEAK, axis=2)[..., -PEAK:] & 0xFFFF_FFFF)
 
 
 def _partitioned(values: np.ndarray) -> np.ndarray:
