@@ -127,4 +127,6 @@ def test_fault_91_half_of_the_groups_calibrate_and_none_is_divided(n_groups: int
 
 def test_fault_91_too_few_groups_are_said_as_groups() -> None:
     with pytest.raises(UsageError, match=r"0\.01 needs 99 normal groups for calibration; this run has 20"):
-        settled_rate(0.01, 20, "groups")
+        settled_rate(0.01, 20, "group")
+    with pytest.raises(UsageError, match=r"0\.5 needs 1 normal group for calibration; this run has 0\."):
+        settled_rate(0.5, 0, "group")

@@ -17,7 +17,7 @@ from isthmus.errors import UsageError
 from isthmus.tools.anomaly import fold_training, score_table
 from isthmus.tools.anomaly.detector import Detector
 from isthmus.tools.anomaly.fold_detectors import FOLDS, FoldDetectors
-from isthmus.tools.anomaly.fold_training import LONGEST, detector_for
+from isthmus.tools.anomaly.fold_training import LONGEST, detector_for, rate_of_folds
 
 N = 80  # rows of the table: 8 for the test, 8 for validation, so 72 calibrate
 
@@ -65,8 +65,8 @@ def test_every_row_calibrates_once_by_a_model_that_did_not_see_it(fresh: Run, mo
         np.testing.assert_allclose(
             np.sort(fold.scores(out).score), np.sort(fold.calibration), rtol=1e-5, atol=1e-5
         )  # float32 products round by their place in a batch
-    start = "0 samples were held out, too few for a false-alarm rate of 0.02; training 5 additional models, each "
-    assert [line.partition("(about")[0] for line in said] == [f"{start}without a part of the 72 rows "]
+    start = "0 samples were held out for calibration, too few for a false-alarm rate of 0.02; training 5 additional "
+    assert [line.partition("(about")[0] for line in said] == [f"{start}models, each without a part of the 72 rows "]
 
 
 def test_fault_144_a_small_rate_can_be_asked_of_few_rows(
@@ -107,6 +107,16 @@ def test_fault_144_a_rate_that_all_rows_cannot_hold_is_told_with_the_least(few: 
     with pytest.raises(UsageError, match=r"0\.001 needs 999 normal samples for calibration; this run has 72") as caught:
         score_table.score(few, _source(few), tmp_path / "s.csv", false_alarms=0.001)
     assert "pass --false-alarms 0.0137, the lowest possible rate" in str(caught.value.fix)
+
+
+def test_fault_144_the_rate_that_a_note_offers_is_one_that_the_rows_allow(fresh: Run, tmp_path: Path) -> None:
+    """72 rows allow 1 / 73; a rate of 0.01, for which they are too few, is not offered."""
+    said = score_table.score(fresh, _source(fresh), tmp_path / "s.csv").said
+    note = next(text for text in said if text.startswith("no validation samples were held out for calibration"))
+    assert note.endswith("or pass --false-alarms 0.0137, which trains additional models")
+    scored = score_table.score(fresh, _source(fresh), tmp_path / "s.csv", false_alarms=0.0137)
+    assert (scored.rate, scored.n_calibration) == (0.0137, 72)
+    assert rate_of_folds(fresh, "group") is None
 
 
 def test_fault_144_trainings_that_take_long_are_refused_with_their_time(

@@ -46,8 +46,8 @@ def test_samples_that_were_trained_on_are_counted_and_expected_of_none(digit_run
         digit_run, "mnist-2k", tmp_path / "s.csv", false_alarms=0.05
     )  # 1,600 train, 200 and 200 not
     assert scored.n_trained == scored.as_dict()["n_trained_on"] == 1_600
-    assert any("1,600 of the 2,000 samples were in the training data" in said for said in scored.said)
-    assert "; 20 would be expected among the 400 new ones if all were normal." in scored.text
+    assert any("1,600 of 2,000 samples were in the training data" in said for said in scored.said)
+    assert "; 20 would be expected among the 400 new samples if all were normal." in scored.text
 
 
 def test_data_is_scored_without_the_training_data_and_copies_are_known_under_any_name(
@@ -92,6 +92,10 @@ def test_hundreds_are_written_in_full() -> None:
     scored = score_table.Scored(Path("s.csv"), None, 10_000, 3, 0.01, 1.0, 999, ())
     assert "; 100 would be expected if all were normal" in scored.text
     assert "; 0.35 would be expected" in score_table.Scored(Path("s.csv"), None, 35, 3, 0.01, 1.0, 999, ()).text
+    one = score_table.Scored(Path("s.csv"), None, 3, 0, 0.01, 1.0, 999, (), 2)
+    assert "; 0.01 would be expected among the 1 new sample" in one.text
+    none = score_table.Scored(Path("s.csv"), None, 3, 0, 0.01, 1.0, 999, (), 3)
+    assert none.text == "0 outliers of 3 at a false-alarm rate of 0.01. Scores written to s.csv"
 
 
 def test_the_table_of_scores(digit_run: Run, tmp_path: Path) -> None:
@@ -168,7 +172,7 @@ def test_a_run_from_before_is_told(table_run: Run, tmp_path: Path) -> None:
     old = tiny.unscored(table_run, tmp_path / "old")
     pl.DataFrame(tiny.table(5), schema=list("abcdef")).write_csv(tmp_path / "in.csv")
     scored = score_table.score(Run(old), tmp_path / "in.csv", tmp_path / "s.csv")
-    assert scored.said[-1].startswith("this run is from an older version, in which calibration samples also helped")
+    assert scored.said[-1].startswith("the calibration samples of this run also helped to choose the best epoch")
 
 
 def test_the_command(table_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,11 @@ import math
 import numpy as np
 
 from isthmus.errors import UsageError
+from isthmus.wording import counted
 
 USUAL_RATE = 0.01  # the default: one false alarm in a hundred normal samples, if there are enough calibration samples
 ROUNDING = 1e-9  # 0.01 times 100 must count as one
+MORE = "train again on more data, or with more validation data (--validation)"
 
 
 def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -55,9 +57,18 @@ def threshold(calibration: np.ndarray, rate: float) -> float:
     return float(np.sort(calibration)[-k]) if 0 < k <= len(calibration) else math.inf if k < 1 else -math.inf
 
 
-def settled_rate(asked: float | None, n: float, unit: str = "samples") -> float:
+def lowest_rate(n: float) -> float:
+    """The lowest false-alarm rate for n calibration scores, 1 / (n + 1), rounded up to four decimals.
+
+    >>> lowest_rate(99), lowest_rate(72)
+    (0.01, 0.0137)
+    """
+    return math.ceil(10_000 / (n + 1) - ROUNDING) / 10_000
+
+
+def settled_rate(asked: float | None, n: float, unit: str = "sample") -> float:
     """The false-alarm rate for n calibration scores: the requested one, or by default 0.01. `unit` names what has one
-    score: samples or groups.
+    score: a sample or a group.
 
     With fewer than 99 scores, the default is the lowest possible rate, 1 / (n + 1); with none, nothing is an outlier.
 
@@ -72,14 +83,12 @@ def settled_rate(asked: float | None, n: float, unit: str = "samples") -> float:
     if asked + ROUNDING < least:
         needed = math.ceil(1 / asked - ROUNDING) - 1
         message = (
-            f"a false-alarm rate of {asked:g} needs {needed:,} normal {unit} for calibration; this run has "
+            f"a false-alarm rate of {asked:g} needs {counted(needed, f'normal {unit}')} for calibration; this run has "
             f"{round(n, 1):,}."
         )
-        possible = math.ceil(least * 10_000) / 10_000
-        more = "train on more data, or name more with --validation"
-        fix = f"pass --false-alarms {possible:g}, the lowest possible rate, or {more}" if n else more
+        fix = f"pass --false-alarms {lowest_rate(n):g}, the lowest possible rate, or {MORE}" if n else MORE
         raise UsageError("USAGE-RATE", message, fix=fix)
     return asked
 
 
-__all__ = ["USUAL_RATE", "largest", "outliers", "p_values", "settled_rate", "threshold"]
+__all__ = ["USUAL_RATE", "largest", "lowest_rate", "outliers", "p_values", "settled_rate", "threshold"]

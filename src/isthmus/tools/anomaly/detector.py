@@ -15,13 +15,14 @@ from isthmus.runs.density import Density, density_of
 from isthmus.runs.error_signals import EVIDENCE, ErrorSignals, error_nats, gaps, has_density, passes
 from isthmus.runs.folder import RunFolder
 from isthmus.system.progress import each, tell
-from isthmus.tools.anomaly.conformal import largest, p_values, threshold
+from isthmus.tools.anomaly.conformal import MORE, largest, p_values, threshold
 from isthmus.tools.anomaly.evidence import Evidence
+from isthmus.wording import counted
 
 
 class Scores(NamedTuple):
-    """Scores of N samples, all (N,) in nats, larger is more anomalous: `score` = `error` + `code` + `local`, and the
-    `p_value` of `score`.
+    """Scores of N samples, (N,) each: `score` = `error` + `code` + `local`, in nats, larger is more anomalous; and the
+    `p_value` of `score`, from 0 to 1.
 
     `local` is 0 for tables, and for old runs, which have no local errors.
     """
@@ -41,7 +42,7 @@ class Detector:
     mean and deviation of the watched validation samples. So all parts have the same unit, and no weights are needed.
     For rows of numbers the score is -log P(a normal row is as far from its neighbors), by `NeighborDistance`, divided
     between error and code by their shares of that distance.
-    `calibration` has one score per calibration `unit`: samples, or groups with the largest of their scores.
+    `calibration` has one score per calibration `unit`: a sample, or a group with the largest of its scores.
     """
 
     def __init__(self, model: AbstractModel, evidence: Evidence, density: Density | None) -> None:
@@ -51,7 +52,7 @@ class Detector:
         self.center = float(logs.mean())
         self.width = float(logs.std()) if len(logs) > 1 and np.ptp(logs) > 0 else 1.0  # one sample has no width
         scores = self._parts(evidence.calibration).score
-        self.unit = "samples" if evidence.groups is None else "groups"
+        self.unit = "sample" if evidence.groups is None else "group"
         self.calibration = scores if evidence.groups is None else largest(scores, evidence.groups)
 
     @classmethod
@@ -81,10 +82,6 @@ class Detector:
         return self.measure.blame_values(self.model)
 
     @property
-    def _is_table(self) -> bool:
-        return not self.model.preprocess.is_image
-
-    @property
     def n(self) -> int:
         """The number of samples or groups that calibrate the p-values."""
         return len(self.calibration)
@@ -97,23 +94,24 @@ class Detector:
         """The scores (N,) of a data set in the form that the check of the whole set needs."""
         return SetScores(self.calibration, scores, rate)
 
-    def about(self, rate: float, asked: float | None) -> list[str]:
-        """Notes on the limits of the p-values."""
+    def about(self, rate: float, asked: float | None, folds: float | None = None) -> list[str]:
+        """Notes on the limits of the p-values. `folds`: the rate that models of folds would allow, or None."""
         said, n = [], self.n
+        helps = folds is not None and (not n or folds < rate)
+        ways = f"{MORE}, or pass --false-alarms {folds:g}, which trains additional models" if helps else MORE
         if not n:
-            few = f"no validation {self.unit} were held out because there are too few"
-            said.append(f"{few}, so every p-value is 1; train on more data")
+            few = f"no validation {self.unit}s were held out for calibration because there are too few"
+            said.append(f"{few}, so every p-value is 1; {ways}")
         elif asked is None and rate > 1 / (n + 1) - 1e-12 and n < 99:
-            ways = ["train on more data", "name more with --validation"]
-            ways += ["pass --false-alarms 0.01, which trains additional models"] * self._is_table
-            least = (
-                f"{n} {self.unit} calibrate the p-values, so the false-alarm rate is {rate:.2g}, the lowest possible"
+            calibrate = f"{counted(n, self.unit)} {'calibrates' if n == 1 else 'calibrate'} the p-values"
+            said.append(
+                f"{calibrate}, so the false-alarm rate is {rate:.2g}, the lowest possible; for a lower one, {ways}"
             )
-            said.append(f"{least}; for a lower one, {', '.join(ways[:-1])}, or {ways[-1]}")
         if n and not self.evidence.untouched:
             said.append(
-                "this run is from an older version, in which calibration samples also helped to choose the best "
-                "epoch, so false alarms may be slightly more frequent than stated; a new run does not have this problem"
+                "the calibration samples of this run also helped to choose the best epoch, as in older versions or "
+                "with training.calibration=0, so false alarms may be slightly more frequent than stated; a new run "
+                "with the default setting does not have this problem"
             )
         return said
 

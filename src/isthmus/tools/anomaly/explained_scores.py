@@ -15,6 +15,7 @@ from isthmus.errors import UsageError
 from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly.detector import Scores
 from isthmus.tools.anomaly.fold_training import detector_for
+from isthmus.wording import shell_word
 
 
 class ExplainedScores(Scores):
@@ -77,8 +78,8 @@ def blame_like(given: Any, blame: np.ndarray, names: Sequence[str]) -> Any:
 def _refuse_images(run: RunFolder) -> None:
     if run.model.preprocess.is_image:
         message = "images have no columns to blame."
-        fix = f"see where they are unusual with `isthmus score {run.path} IMAGES -o scores.csv --picture anomalies.png`"
-        raise UsageError("USAGE-BLAME", message, fix=fix)
+        how = f"isthmus score {shell_word(run.path)} IMAGES -o scores.csv --picture anomalies.png"
+        raise UsageError("USAGE-BLAME", message, fix=f"see where they are unusual with `{how}`")
 
 
 __all__ = ["ExplainedScores", "blame_like", "explained_scores"]

@@ -16,6 +16,7 @@ from isthmus.runs.artifacts import Artifact
 from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly.detector import Detector, Scores
 from isthmus.tools.anomaly.evidence import Evidence
+from isthmus.wording import counted
 
 # Each model is trained on four fifths of the rows. Ten folds would train on nine tenths, take over twice the time, and
 # guarantee less: at a rate of 0.01 with 225 rows, `guarantee` is 0.028 for 2 folds, 0.054 for 5 and 0.096 for 10.
@@ -70,14 +71,14 @@ class FoldDetectors:
     def set_scores(self, scores: np.ndarray, rate: float) -> None:
         """None: too few rows were held out to compare the whole set with them at that rate."""
 
-    def about(self, rate: float, asked: float | None) -> list[str]:
+    def about(self, rate: float, asked: float | None, folds: float | None = None) -> list[str]:
         """A note on how the p-values are computed, and how far they can be trusted."""
         sure = guarantee(rate, self.n, len(self.folds))
         return [
             f"the p-values are cross-conformal: {len(self.folds)} additional models, each trained without a part of "
-            f"the {self.n:,} {self.unit}, score that part and the new rows; the score column is from the run itself, "
-            f"so scores and p-values may rank rows slightly differently. For new normal rows, the false-alarm rate is "
-            f"at most {sure:.2g} for any data, and usually about {rate:.2g}"
+            f"the {counted(self.n, self.unit)}, score that part and the new rows; the score column is from the run "
+            f"itself, so scores and p-values may rank rows slightly differently. For new normal rows, the false-alarm "
+            f"rate is at most {sure:.2g} for any data, and usually about {rate:.2g}"
         ]
 
 

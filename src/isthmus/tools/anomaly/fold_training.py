@@ -13,13 +13,14 @@ from isthmus.data.samples import Samples
 from isthmus.errors import DataError, IsthmusError, UsageError
 from isthmus.runs.artifacts import Artifact
 from isthmus.runs.folder import RunFolder
-from isthmus.tools.anomaly.conformal import ROUNDING, settled_rate
+from isthmus.tools.anomaly.conformal import ROUNDING, USUAL_RATE, lowest_rate, settled_rate
 from isthmus.tools.anomaly.detector import Detector
 from isthmus.tools.anomaly.evidence import Evidence
 from isthmus.tools.anomaly.fold_detectors import FOLDS, PART, FoldDetectors, as_part
 from isthmus.training.in_memory import divided, fold_rows, train_in_memory
 from isthmus.training.prepared import Prepared
 from isthmus.training.threads import seconds_a_step
+from isthmus.wording import counted
 
 # Small tables train for up to 20 s on two cores, and five times four fifths of that is 80 s. Data that takes longer
 # mostly has enough rows to hold some out.
@@ -30,7 +31,7 @@ def detector_for(run: RunFolder, rate: float | None, say: Callable[[str], object
     """A detector for that false-alarm rate: the run's own, or for tables one model per fold of the rows, which is
     trained here and saved in RUN/latent/; `say` is called before that. If neither supports the rate, the run's own.
 
-    Raises: UsageError if that would take longer than LONGEST, or the training data is gone.
+    Raises: UsageError if that would take longer than LONGEST, the training data is gone, or it has too few rows.
     """
     whole = Detector.of_run(run)
     if rate is None or not 0 < rate < 1 or rate + ROUNDING >= 1 / (whole.n + 1) or not _is_possible(run):
@@ -40,6 +41,16 @@ def detector_for(run: RunFolder, rate: float | None, say: Callable[[str], object
         _train(run, whole, rate, say)
         found = FoldDetectors.of_run(run, whole)
     return whole if found is None else found
+
+
+def rate_of_folds(run: RunFolder, unit: str) -> float | None:
+    """The lowest false-alarm rate, but at least the default, that models of folds of this run would allow.
+
+    None if they cannot be trained, or if the `unit` that calibrates is a group: the number of groups is not stored.
+    """
+    known = run.metrics.get("data", {})
+    n = known.get("n_train", 0) + known.get("n_validation", 0)
+    return max(USUAL_RATE, lowest_rate(n)) if n and unit == "sample" and _is_possible(run) else None
 
 
 def _is_possible(run: RunFolder) -> bool:
@@ -57,8 +68,9 @@ def _train(run: RunFolder, whole: Detector, rate: float, say: Callable[[str], ob
     settled_rate(rate, len(rows) if rows.groups is None else len(np.unique(units)), whole.unit)
     seconds = _seconds(run, prepared)
     _refuse_slow(seconds, whole, rate)
+    held = f"{counted(whole.n, whole.unit)} {'was' if whole.n == 1 else 'were'} held out"
     say(
-        f"{whole.n:,} {whole.unit} were held out, too few for a false-alarm rate of {rate:g}; training {FOLDS} "
+        f"{held} for calibration, too few for a false-alarm rate of {rate:g}; training {FOLDS} "
         f"additional models, each without a part of the {len(rows):,} rows (about {seconds:.0f} s, only once)"
     )
     for k, (train, out) in enumerate(fold_rows(units, FOLDS, seed)):
@@ -115,4 +127,4 @@ def _refused(rate: float, whole: Detector, why: str) -> IsthmusError:
     raise AssertionError("a rate that holds needs no folds")
 
 
-__all__ = ["LONGEST", "detector_for"]
+__all__ = ["LONGEST", "detector_for", "rate_of_folds"]

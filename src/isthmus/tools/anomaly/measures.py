@@ -79,7 +79,10 @@ class AbstractMeasure(ABC):
 
 @dataclass(frozen=True)
 class PlainErrors(AbstractMeasure):
-    """Plain errors: for old runs, and for tables with a large code. `spread` (D,) are usual squared errors."""
+    """Plain errors: for old runs, and for tables with a large code or hardly any rows.
+
+    `spread` (D,) are the usual squared errors.
+    """
 
     spread: np.ndarray
     takes_density, has_local = True, False

@@ -23,7 +23,7 @@ from isthmus.system.progress import tell
 from isthmus.tools.anomaly.conformal import outliers, settled_rate
 from isthmus.tools.anomaly.detector import Detector, Scores
 from isthmus.tools.anomaly.fold_detectors import FoldDetectors
-from isthmus.tools.anomaly.fold_training import detector_for
+from isthmus.tools.anomaly.fold_training import detector_for, rate_of_folds
 from isthmus.tools.anomaly.scored import Scored
 from isthmus.tools.anomaly.series_scores import score_series
 from isthmus.tools.inference.picking import is_own, pick
@@ -48,7 +48,8 @@ def score(
     with the highest scores, or of a series over time; every row of a series has a score. If too few samples were held
     out for the rate, models of folds are used (`fold_training`); `say` is called before they are trained.
 
-    Raises: UsageError for a rate that is too low for the number of calibration samples; like `picking.pick`.
+    Raises: UsageError for a rate that is too low for the number of calibration samples, or an unsuitable `out` or
+    `picture`; like `picking.pick`.
     """
     target = Path(out)
     _refuse(run, source, target, picture)
@@ -67,17 +68,19 @@ def score(
         _draw(detector, samples, found, flags, Path(picture))
     whole = check_set(run, samples, scored=detector.set_scores(found.score, rate))
     sentences = [whole.text] if whole.text else []
-    said = [*samples.notes, *sentences, *detector.about(rate, false_alarms), *about_formulas(target, columns)]
+    limits = detector.about(rate, false_alarms, rate_of_folds(run, detector.unit))
+    said = [*samples.notes, *sentences, *limits, *about_formulas(target, columns)]
     said += _about_groups(run, detector, samples)
     if n_trained:
+        were = "was" if n_trained == 1 else "were"
         said.append(
-            f"{n_trained:,} of the {len(samples):,} samples were in the training data; these score lower than new "
-            "ones, so the false-alarm rate does not hold for them"
+            f"{n_trained:,} of {counted(len(samples), 'sample')} {were} in the training data; training samples score "
+            "lower than new ones, so the false-alarm rate does not hold for them"
         )
     limit, n = detector.threshold(rate), detector.n
     drawn = None if picture is None else Path(picture)
     scored = Scored(target, drawn, len(samples), int(flags.sum()), rate, limit, n, tuple(said), n_trained, whole)
-    if detector.unit == "samples" or samples.groups is None:
+    if detector.unit == "sample" or samples.groups is None:
         return scored
     alarmed = len(np.unique(samples.groups[flags]))
     return replace(scored, groups=(alarmed, len(np.unique(samples.groups))))
@@ -116,7 +119,7 @@ def _blame(detector: Judge, samples: Samples, found: Scores) -> dict[str, Any]:
     names = samples.columns or tuple(f"x{i}" for i in range(D))
     most = min(N, MOST_BLAMED, max(10, BLAME_VALUES // detector.blame_values))
     rows = np.argsort(-found.score, kind="stable")[:most]
-    tell(f"finding the columns to blame for {counted(most, 'row')} with the highest scores")
+    tell(f"finding the columns to blame for the {counted(most, 'row')} with the highest scores")
     amounts = detector.blame(samples.x[rows])
     order = np.argsort(-amounts, axis=1, kind="stable")[:, :BLAMED]
     columns: dict[str, Any] = {}
@@ -144,12 +147,12 @@ def _draw(detector: Judge, samples: Samples, found: Scores, flags: np.ndarray, o
 
 def _about_groups(run: RunFolder, detector: Judge, samples: Samples) -> list[str]:
     """A note if the rate is per group and the samples have no groups, or the other way round."""
-    if detector.unit == "groups" and samples.groups is None:
+    if detector.unit == "group" and samples.groups is None:
         return [
             "the false-alarm rate is per group, as in training; each of these samples counts as a group, so false "
             "alarms are rarer than stated"
         ]
-    if detector.unit == "samples" and samples.groups is not None and run.config.data.split == "shuffled":
+    if detector.unit == "sample" and samples.groups is not None and run.config.data.split == "shuffled":
         return [
             "this run is from an older version, which could split groups across training, validation and test data, "
             "so false alarms may be more frequent than stated; a new run does not have this problem"

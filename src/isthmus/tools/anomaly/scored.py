@@ -45,12 +45,10 @@ class Scored:
                 f"{self.rate:.2g} per group{usual}. Scores written to {self._files}"
             )
         new = self.n - (self.n_trained or 0)
-        expected = self.rate * new
-        usual = _rounded(expected)
-        all_normal = "if all were normal" if not self.n_trained else f"among the {new:,} new ones if all were normal"
+        among = f" among the {counted(new, 'new sample')}" if self.n_trained else ""
+        usual = f"; {_rounded(self.rate * new)} would be expected{among} if all were normal" if new else ""
         return (
-            f"{n_found} of {self.n:,} at a false-alarm rate of {self.rate:.2g}; "
-            f"{usual} would be expected {all_normal}. Scores written to {self._files}"
+            f"{n_found} of {self.n:,} at a false-alarm rate of {self.rate:.2g}{usual}. Scores written to {self._files}"
         )
 
     @property

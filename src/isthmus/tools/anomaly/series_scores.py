@@ -43,7 +43,7 @@ def score_series(
     Raises: UsageError for a rate that is too low for the number of rows, and for selected rows; like `read_rows`.
     """
     detector = StepDetector.of_run(run)
-    rate = settled_rate(false_alarms, detector.evidence.independent, "independent rows")
+    rate = settled_rate(false_alarms, detector.evidence.independent, "independent row")
     refuse_picked(source)
     rows = read_rows(run, source, settings)
     found = detector.scores(rows)
@@ -114,9 +114,10 @@ def _about(detector: StepDetector, rows: SeriesRows, rate: float, n_trained: int
             "which the false-alarm rate is not calibrated"
         )
     if n_trained:
+        were = "was" if n_trained == 1 else "were"
         said.append(
-            f"{n_trained:,} of the {len(rows):,} rows were in training windows; these score lower than new ones, so "
-            "the false-alarm rate does not hold for them"
+            f"{n_trained:,} of {counted(len(rows), 'row')} {were} in training windows; training rows score lower than "
+            "new ones, so the false-alarm rate does not hold for them"
         )
     return said
 
@@ -124,7 +125,8 @@ def _about(detector: StepDetector, rows: SeriesRows, rate: float, n_trained: int
 def _about_p_values(n: int, independent: float) -> str:
     """The lowest p-value with n calibration rows, and the fix if no row can be an outlier at the default rate."""
     if not n:
-        return "no validation rows were held out because there are too few, so every p-value is 1; train on more rows"
+        few = "no validation rows were held out for calibration because there are too few"
+        return f"{few}, so every p-value is 1; train on a longer series"
     least = 1 / (independent + 1)
     said = f"{n:,} rows calibrate the p-values; they are correlated in time and count as {round(independent, 1):,}"
     said += f" independent ones, so the lowest possible p-value is {least:.2g}"
@@ -134,7 +136,7 @@ def _about_p_values(n: int, independent: float) -> str:
     return (
         f"{said}. At a lower false-alarm rate, no row can be an outlier, but scores still show which rows are the most "
         f"unusual. A rate of {USUAL_RATE:g} needs about {times:,} times as many calibration rows: train on a longer "
-        "series (a twentieth of it is used), or name other rows with --validation (half of them are used)"
+        "series (a twentieth of it is used), or train with other rows as --validation (half of them are used)"
     )
 
 
