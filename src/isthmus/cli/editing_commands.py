@@ -120,7 +120,9 @@ def discover(
     found = feature_learning.discover(owner, n, out, method=method, save=save)
     about = {"features": [feature_learning.about(feature) for feature in found], "out": str(out), "saved": save}
     io.result(
-        about, f"{len(found)} directions: {out}" + (", saved in the run" if save else "; --save saves them in the run")
+        about,
+        f"{counted(len(found), 'direction')}: {out}"
+        + (", saved in the run" if save else "; --save saves them in the run"),
     )
 
 

@@ -71,8 +71,10 @@ def test_classes_that_cannot_be_told_from_others_are_not_offered() -> None:
         directions.of_classes(one, "b", None)
     with pytest.raises(UsageError, match="all samples of this run are in class b"):
         directions.of_classes(one, None, "b")
-    with pytest.raises(DataError, match="a has 0 samples"):
+    with pytest.raises(DataError, match="in each group; a: 0 samples"):
         directions.of_classes(one, "b", "a")
+    with pytest.raises(UsageError, match="no class 'b': the data of this run has no labels"):
+        directions.of_classes(latent(known.codes), "b", None)
 
 
 def test_a_number_moves_codes_by_the_slope_and_is_read_by_regression() -> None:

@@ -66,14 +66,34 @@ def test_one_source_and_only_one(digit_run: Run, rows: Run) -> None:
         feature_learning.learn(digit_run, "x", {"class": "0", "measure": "slant"})
     with pytest.raises(UsageError, match="0 are given"):
         feature_learning.learn(digit_run, "x", {})
-    with pytest.raises(UsageError, match="must be given together"):
-        feature_learning.learn(digit_run, "x", {"with": "mnist-2k:1"})
+    for alone in ("with", "without"):
+        with pytest.raises(UsageError, match="must be given together"):
+            feature_learning.learn(digit_run, "x", {alone: "mnist-2k:1"})
+    with pytest.raises(UsageError, match="--against names the class without the feature, but --class is not given"):
+        feature_learning.learn(digit_run, "x", {"measure": "slant", "against": "1"})
     with pytest.raises(UsageError, match="name the same samples, mnist-2k:1"):
         feature_learning.learn(digit_run, "x", {"with": "mnist-2k:1", "without": "mnist-2k:1"})
     with pytest.raises(UsageError, match="images have no columns"):
         feature_learning.learn(digit_run, "x", {"column": "pixel3"})
     with pytest.raises(UsageError, match="a table has no pixels"):
         feature_learning.learn(rows, "x", {"measure": "slant"})
+
+
+def test_fault_184_a_column_without_test_values_is_learned_and_reported(tmp_path: Path) -> None:
+    """R^2 needs values to compare with; one alone has no variance."""
+    x = tiny.table(60, 3)
+    pl.DataFrame(x, schema=list("abc")).write_csv(tmp_path / "t.csv")
+    pl.DataFrame(x[:8], schema=list("abc")).with_columns(
+        c=pl.Series([1.0, *[None] * 7]), b=pl.Series([None] * 8, dtype=pl.Float64)
+    ).write_csv(tmp_path / "test.csv")
+    settings = tiny.FAST | {"kinds": ["a=number"], "test": str(tmp_path / "test.csv")}
+    run = isthmus.train(tmp_path / "t.csv", out=tmp_path / "run", **settings)
+    for column, n in (("a", 8), ("b", 0), ("c", 1)):
+        feature = feature_learning.learn(run, f"more {column}", {"column": column})
+        assert feature.evidence["n_held_out"] == n
+        assert ("r2" in feature.evidence) == ("R2" in feature_learning.words(feature)) == (n == 8)
+        assert np.isfinite(feature.evidence["moved"])
+    assert (run.path / "report.html").read_text(encoding="utf-8").count("no values") == 1
 
 
 def test_directions_are_drawn_and_kept(digit_run: Run, tmp_path: Path) -> None:

@@ -105,5 +105,5 @@ def test_a_feature_of_another_code_and_too_few_samples_are_refused() -> None:
         Feature.from_part(part, 3)
     with pytest.raises(ModelFileError, match="shift"):
         Feature.from_part(Artifact(part.about, {"origin": np.zeros(Z)}), Z)
-    with pytest.raises(DataError, match="seven has 1 sample; a feature needs at least two"):
+    with pytest.raises(DataError, match="a feature needs at least two samples in each group; seven: 1 sample"):
         Group.of("seven", np.zeros((1, Z)))

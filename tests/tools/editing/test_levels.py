@@ -45,10 +45,18 @@ def test_names_with_a_sign_of_equality_and_yes_no_are_known(run: isthmus.Run) ->
 
 @pytest.mark.parametrize("name", ["drink", "paid"])
 def test_fault_135_a_column_of_names_cannot_grow_by_a_number(run: isthmus.Run, name: str) -> None:
-    with pytest.raises(UsageError, match=f"column '{name}' holds names") as e:
+    with pytest.raises(UsageError, match=f"column '{name}' holds no numbers but ") as e:
         edit_of(run, [name])
-    fix = str(e.value.fix).removeprefix("add one of them: ")
+    fix = str(e.value.fix).removeprefix("use one of its values, such as ")
     assert edit_of(run, [fix]).words  # the fix works
+
+
+def test_a_value_takes_only_known_methods(run: isthmus.Run) -> None:
+    assert edit_of(run, ["drink=tea"], method="means").words == (
+        "+ drink=tea (the full step from other values of drink to drink=tea)"
+    )
+    with pytest.raises(UsageError, match="unknown method 'mean'"):
+        edit_of(run, ["drink=tea"], method="mean")
 
 
 def test_unknown_names_are_told_with_the_nearest(run: isthmus.Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,7 @@ def columns(run_data: RunData) -> Section | None:
     given, back = _shown(preprocess, raw[:1]), _shown(preprocess, raw_hat[:1])
     order = np.argsort(np.nan_to_num(kept, nan=np.inf), kind="stable")
     table = [
-        {"name": names[k], "kept": f"{kept[k]:.1%}" if np.isfinite(kept[k]) else "never changes",
+        {"name": names[k], "kept": f"{kept[k]:.1%}" if np.isfinite(kept[k]) else _why_unknown(raw[:, k]),
          "bar": bar(float(kept[k])), "mse": numeral(float(mse[k])), "typical": typical[k], "spread": spread[k],
          "given": given[0][k], "back": back[0][k]}
         for k in order[:MOST_COLUMNS]
@@ -71,22 +72,28 @@ def explained(
         return np.where(variance > 0, 1 - together(np.square(x - x_hat)).mean(0) / variance, np.nan)
 
 
+def _why_unknown(raw: np.ndarray) -> str:
+    return "no values" if np.isnan(raw).all() else "never changes"
+
+
 def _typical(preprocess: Preprocess, raw: np.ndarray, raw_hat: np.ndarray) -> tuple[list[Any], list[Any]]:
     """The typical error and the spread of each column, in its own unit; for categories, the share of wrong values, and
     the share if the answer were always the most frequent category.
     """
-    error = np.sqrt(np.nanmean(np.square(raw - raw_hat), axis=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a column may have no values in the test data
+        error, deviation = np.sqrt(np.nanmean(np.square(raw - raw_hat), axis=0)), np.nanstd(raw, axis=0)
     typical: list[Any]
     spread: list[Any]
-    typical, spread = ([numeral(float(v)) for v in values] for values in (error, np.nanstd(raw, axis=0)))
+    typical, spread = ([numeral(float(v)) for v in values] for values in (error, deviation))
     for k, column in enumerate(preprocess.schema.modeled if preprocess.schema else ()):
         there = ~np.isnan(raw[:, k])
         if column.kind in {"category", "yes-no"} and there.any():
             usual = np.unique(raw[there, k], return_counts=True)[1].max() / there.sum()
             typical[k] = f"{float((raw[there, k] != raw_hat[there, k]).mean()):.0%} wrong"
             spread[k] = f"{float(1 - usual):.0%} wrong"
-        if column.kind == "time":
-            typical[k], spread[k] = (_days(float(v[k])) for v in (error, np.nanstd(raw, axis=0)))
+        if column.kind == "time" and there.any():
+            typical[k], spread[k] = (_days(float(v[k])) for v in (error, deviation))
     return typical, spread
 
 

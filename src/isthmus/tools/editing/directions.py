@@ -16,13 +16,14 @@ from isthmus.evaluation.metrics.strokes import MEASURES, measure
 from isthmus.randomness import seed_of
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import Latent, refuse_without_code
-from isthmus.tools.editing.features import METHODS, Feature, Group
+from isthmus.tools.editing.features import Feature, Group, between
 from isthmus.tools.editing.levels import levels_of, of_level, refuse_columns_of_names
 from isthmus.tools.sampling.interpolation import refuse_discrete
 from isthmus.wording import counted, shell_word, span
 
 FOLDER = "features"  # in RUN/latent/
 OTHERS = "the others"
+INSTEAD = "name a column or a measure, or learn from two sets of samples"
 METHOD = "transport"  # for two groups: 94 % of edited digits were classified as the target; with "means", 73 %
 FOUND = ("principal", "independent")
 LARGEST_DRAWING = 64  # pixels per side: data sets of characters have 28 to 64; larger gray images are photos or scans
@@ -48,7 +49,12 @@ def feature_of(run: RunFolder, name: str, method: str = METHOD) -> Feature:
     refuse_columns_of_names(run, name)
     if name in _measurable(run) or (run.model.preprocess.is_image and name in MEASURES):  # not listed, but allowed
         return of_measure(run, name)
-    raise unknown("feature", name, known_names(run))
+    known = known_names(run)
+    if not known:
+        message = f"there is no feature {name!r}: this run has no features yet."
+        how = f"isthmus feature learn {shell_word(run.path)} {shell_word(name)} --with SAMPLES --without OTHERS"
+        raise UsageError("USAGE-NAME", message, fix=f"learn it: `{how}`")
+    raise unknown("feature", name, known)
 
 
 def _kept(run: RunFolder, name: str) -> Feature:
@@ -105,6 +111,9 @@ def refuse_editing(run: RunFolder) -> None:
 def of_classes(latent: Latent, to: str | None, away: str | None, method: str = METHOD) -> Feature:
     """From class `away` to class `to`; None means all other samples. Raises: UsageError for unknown classes."""
     for name in (to, away):
+        if name is not None and not latent.classes:
+            message = f"there is no class {name!r}: the data of this run has no labels."
+            raise UsageError("USAGE-NAME", message, fix=INSTEAD)
         if name is not None and name not in latent.classes:
             raise unknown("class", name, latent.classes)
     if to == away:
@@ -114,19 +123,12 @@ def of_classes(latent: Latent, to: str | None, away: str | None, method: str = M
     rest = labeled & ~np.logical_or.reduce(list(inside.values()))
     if None in (to, away) and not rest.any():
         message = f"all samples of this run are in class {to or away}, so there is nothing to compare it with."
-        raise UsageError("USAGE-FEATURE", message, fix="name a column or a measure, or learn from two sets of samples")
+        raise UsageError("USAGE-FEATURE", message, fix=INSTEAD)
     without, with_ = (
         Group.of(name or OTHERS, latent.codes[inside[name] if name is not None else rest]) for name in (away, to)
     )
     feature = between(without, with_, method)
     return replace(feature, name=to or f"no {away}", kind="classes")
-
-
-def between(without: Group, with_: Group, method: str = METHOD) -> Feature:
-    """From one group of codes to another. Raises: UsageError for an unknown method."""
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
-    return METHODS[method](without, with_)
 
 
 def of_numbers(name: str, z: np.ndarray, y: np.ndarray) -> Feature:
@@ -141,7 +143,8 @@ def of_numbers(name: str, z: np.ndarray, y: np.ndarray) -> Feature:
     z, y = z[there].astype(np.float64), y[there].astype(np.float64)
     if len(y) < 3 or np.ptp(y) == 0:
         message = f"{name} has {counted(len(y), 'number')}" + (", all equal" if len(y) > 2 else "")
-        raise DataError("DATA-COUNT", f"{message}; a feature needs three that differ.", fix="learn from another column")
+        fix = "learn from another column or measure"
+        raise DataError("DATA-COUNT", f"{message}; a feature needs at least three, not all equal.", fix=fix)
     centered, deviations = z - z.mean(0), y - y.mean()
     together = centered.T @ deviations / len(y)
     scale = np.where(centered.std(0) > 0, centered.std(0), 1.0)
@@ -267,7 +270,6 @@ def out_of_date(run: RunFolder) -> list[str]:
 
 
 __all__ = [
-    "between",
     "discovered",
     "feature_of",
     "is_time",

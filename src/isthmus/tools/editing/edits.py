@@ -41,6 +41,7 @@ from isthmus.wording import span
 STRENGTHS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 STRIPS = 8  # samples in a picture of strips: as many as fit on one page
 SHORT = 0.5  # of the wanted change: if less is reached, the reason is given
+MOST_CLASSES = 12  # in a matrix of edits: more pictures would be too small to see
 JUDGED = 100  # test images per pair of classes: enough to know a share to 5 in 100
 
 
@@ -106,7 +107,7 @@ def edit(
     """Writes the edited samples of `source` (as for `picking.pick`) to `out`; `strip` is a picture of strengths -3 to
     3. Samples that are known to have the wanted features already stay unchanged.
 
-    Raises: UsageError for an `out` that would replace the input; DataError as for reading.
+    Raises: UsageError for an `out` that would replace the input, or an unsuitable `strip`; like `picking.pick`.
     """
     for target in (out, *([strip] if strip else [])):
         keep_inputs(run, parted(source)[0], target)
@@ -160,7 +161,7 @@ def _reached(found: Mapping[str, Any], *, is_time: bool = False) -> str:
     words = [span(value) if is_time else f"{value:+.3g}" for value in (asked, reached)]
     sentence = f"{found['name']}: wanted {words[0]}, reached {words[1]} on average"
     far = reached * asked < SHORT * asked**2
-    return f"{sentence}; the code holds too little information on it for more" if far else sentence
+    return f"{sentence}; the code holds too little information about {found['name']} for more" if far else sentence
 
 
 def _relabeled(samples: Samples, edit: Edit) -> tuple[Samples, list[str]]:
@@ -198,9 +199,9 @@ def directions(run: RunFolder, base: np.ndarray, ways: Sequence[np.ndarray], nam
     return filmstrips.edited(given, frames, STRENGTHS, names)
 
 
-def matrix(run: RunFolder, classes: Sequence[str], method: str = METHOD, most: int = 12) -> Any:
-    """A picture: a test image of each of `classes` (rows), turned into each class (columns) with strength 1."""
-    samples, classes = run.prepared.splits.test, classes[:most]
+def matrix(run: RunFolder, classes: Sequence[str], method: str = METHOD) -> Any:
+    """A picture: a test image of each of the first 12 `classes` (rows), turned into each of them (columns)."""
+    samples, classes = run.prepared.splits.test, classes[:MOST_CLASSES]
     rows = [typical(run, samples, name) for name in classes]
     z = run.coder.encode(samples.x[rows])
     frames = []

@@ -19,7 +19,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.tools.editing import directions
 from isthmus.tools.editing import edits as editing
 from isthmus.tools.editing.directions import METHOD
-from isthmus.tools.editing.features import Feature, Group
+from isthmus.tools.editing.features import Feature, Group, between
 from isthmus.tools.editing.levels import levels_of
 from isthmus.tools.inference.picking import pick
 from isthmus.tools.inference.written import TABLES, keep_inputs
@@ -27,7 +27,7 @@ from isthmus.tools.sampling.traversal import usual_code
 from isthmus.wording import shell_word
 
 HELD_OUT = 0.25  # share of two sets of samples used to measure the separation
-FEWEST_HELD = 4  # with fewer held-out samples in a group, no separation is reported
+FEWEST_HELD = 4  # with fewer held-out samples in a group, no separation is reported; of a number, no R^2
 
 
 def learn(
@@ -36,15 +36,19 @@ def learn(
 ) -> Feature:  # fmt: skip
     """Learns a feature from "class" (and "against"), "with" (and "without"), "column", or "measure", and saves it.
 
-    Raises: UsageError unless exactly one source is named; DataError for too few samples.
+    Raises: UsageError unless exactly one source is named, and for a name that is a class; DataError for too few
+    samples.
     """
     directions.refuse_editing(run)
     named = [key for key in ("class", "with", "column", "measure") if source.get(key)]
-    if len(named) != 1 or (source.get("against") and not source.get("class")):
-        message = f"a feature is learned from exactly one source; {len(named)} are given."
-        raise UsageError("USAGE-FEATURE", message, fix="give --class, --with and --without, --column or --measure")
     if bool(source.get("with")) != bool(source.get("without")):
         raise UsageError("USAGE-FEATURE", "--with and --without must be given together.", fix="give both")
+    if source.get("against") and not source.get("class"):
+        message = "--against names the class without the feature, but --class is not given."
+        raise UsageError("USAGE-FEATURE", message, fix="name the class with the feature with --class")
+    if len(named) != 1:
+        message = f"a feature is learned from exactly one source; {len(named)} are given."
+        raise UsageError("USAGE-FEATURE", message, fix="give --class, --with and --without, --column or --measure")
     if source.get("with") and source["with"] == source["without"]:
         message = f"--with and --without name the same samples, {source['with']}."
         raise UsageError("USAGE-FEATURE", message, fix="pass samples that lack the feature to --without")
@@ -80,11 +84,11 @@ def _of_sets(
         codes[name] = run.coder.encode(samples.x)[np.concatenate([held, rest])]
         n_held.append(len(held))
     absent, present = (Group.of(name, z) for name, z in codes.items())
-    feature = replace(directions.between(absent, present, method), kind="sets")
+    feature = replace(between(absent, present, method), kind="sets")
     if min(n_held) < FEWEST_HELD:
         return feature, {}
     absent, present = (Group.of(name, z[n:]) for (name, z), n in zip(codes.items(), n_held, strict=True))
-    readout = directions.between(absent, present, "means").readout
+    readout = between(absent, present, "means").readout
     scores = np.concatenate([z[:n] @ readout for z, n in zip(codes.values(), n_held, strict=True)])
     return feature, {"auroc": float(roc_auc_score(np.repeat([0, 1], n_held), scores)), "n_held_out": sum(n_held)}
 
@@ -111,7 +115,9 @@ def _of_classes(run: RunFolder, feature: Feature, to: str, away: str | None) -> 
 
 
 def _of_numbers(run: RunFolder, feature: Feature, name: str) -> dict[str, Any]:
-    """R^2 of the readout on test samples, scaled on the training codes; and how much an edit moves the measure."""
+    """R^2 of the readout on test samples, scaled on the training codes, unless they are too few or all equal; and how
+    much an edit moves the measure.
+    """
     test = run.prepared.splits.test
     preprocess = run.model.preprocess
     y, z = directions.numbers(name, test, preprocess), run.coder.encode(test.x)
@@ -122,7 +128,10 @@ def _of_numbers(run: RunFolder, feature: Feature, name: str) -> dict[str, Any]:
         for codes in (feature.apply(z).astype(np.float32), z)
     )
     moved = float(np.nanmean(after - before) / feature.evidence["sd"])
-    return {"r2": float(r2_score(y[there], predicted)), "n_held_out": int(there.sum()), "moved": moved}
+    found = {"n_held_out": int(there.sum()), "moved": moved}
+    if there.sum() < FEWEST_HELD or np.ptp(y[there]) == 0:
+        return found
+    return found | {"r2": float(r2_score(y[there], predicted))}
 
 
 def words(feature: Feature) -> str:
@@ -160,7 +169,7 @@ def list_features(run: RunFolder) -> list[dict[str, str]]:
     known = {row["name"] for row in rows}
     names = [name for name in directions.known_names(run) if name not in known]
     levels = levels_of(run)
-    return rows + [{"name": name, "told": "a name in a column" if name in levels else "a column"} for name in names]
+    return rows + [{"name": name, "told": "a value of a column" if name in levels else "a column"} for name in names]
 
 
 def about_out_of_date(run: RunFolder) -> list[str]:
@@ -226,8 +235,9 @@ def matrix(run: RunFolder, out: str | Path, *, method: str = METHOD) -> dict[str
     )
     classes = editing.testable(run)
     if len(classes) < 2:
-        message = "this needs at least two classes, each with two training samples and one test sample."
-        raise UsageError("USAGE-FEATURE", message, fix="learn from --with and --without")
+        message = "a matrix needs at least two classes, each with two training samples and one test sample."
+        fix = "learn a feature from two sets of samples instead, with `isthmus feature learn`"
+        raise UsageError("USAGE-FEATURE", message, fix=fix)
     pairs = editing.judge_pairs(run, editing.all_pairs(run), method)
     figures.save(editing.matrix(run, classes, method), out)
     rate, identity = (float(np.mean([getattr(p, key) for p in pairs])) for key in ("rate", "identity"))
@@ -237,6 +247,8 @@ def matrix(run: RunFolder, out: str | Path, *, method: str = METHOD) -> dict[str
         f"(lowest: {worst.away} to {worst.to}, {worst.rate:.0%}); their distance from the originals is "
         f"{identity:.2f} times that of a random image of the target class"
     )
+    if len(classes) > editing.MOST_CLASSES:
+        sentence += f"; the picture shows the first {editing.MOST_CLASSES} of {len(classes)} classes"
     return {
         "method": method, "rate": rate, "identity": identity, "told": sentence, "out": str(out),
         "pairs": [vars(pair) for pair in pairs],

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.errors import DataError, ModelFileError, UsageError
+from isthmus.errors import DataError, ModelFileError, UsageError, unknown
 from isthmus.runs.artifacts import Artifact
 from isthmus.wording import counted
 
@@ -111,7 +111,7 @@ class Group:
         from isthmus.runs.density import fit_gaussian
 
         if len(codes) < 2:
-            message = f"{name} has {counted(len(codes), 'sample')}; a feature needs at least two."
+            message = f"a feature needs at least two samples in each group; {name}: {counted(len(codes), 'sample')}."
             raise DataError("DATA-COUNT", message, fix="use more samples")
         fitted = fit_gaussian(codes)
         return cls(name, fitted.means[0], fitted.covariances[0], len(codes))
@@ -163,6 +163,13 @@ def discriminant_of(without: Group, with_: Group) -> np.ndarray:
 METHODS = {"transport": transport, "means": means, "discriminant": discriminant}
 
 
+def between(without: Group, with_: Group, method: str) -> Feature:
+    """From one group of codes to another. Raises: UsageError for an unknown method."""
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    return METHODS[method](without, with_)
+
+
 def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
     """A power of a symmetric positive matrix; eigenvalues that are zero up to rounding are raised slightly above it."""
     values, vectors = np.linalg.eigh(matrix)
@@ -170,4 +177,4 @@ def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
     return (vectors * values**exponent) @ vectors.T
 
 
-__all__ = ["METHODS", "Feature", "Group", "discriminant", "means", "transport"]
+__all__ = ["METHODS", "Feature", "Group", "between", "discriminant", "means", "transport"]

@@ -1,4 +1,4 @@
-"""Names in table columns as features: `product=tea` leads from the codes of all other rows to those with tea."""
+"""Values of categories as features: `product=tea` leads from the codes of all other products to those of tea."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from isthmus.data.schema import TableColumn
 from isthmus.errors import UsageError
 from isthmus.runs.folder import RunFolder
-from isthmus.tools.editing.features import METHODS, Feature, Group
-from isthmus.wording import counted, listed
+from isthmus.tools.editing.features import Feature, Group, between
+from isthmus.wording import counted, listed, shell_word
 
 NAMED = {"category", "yes-no"}
 
 
 class ColumnLevel(NamedTuple):
-    """One name in one column: `at` is the index of the column, `place` the raw value of the name."""
+    """One value of a column of categories: `at` is the index of the column, `place` the raw number of the value."""
 
     column: TableColumn
     at: int
@@ -28,12 +28,12 @@ class ColumnLevel(NamedTuple):
         return f"{self.column.name}={self.column.levels[self.place]}"
 
     def rows(self, x: np.ndarray) -> np.ndarray:
-        """Whether each raw row of x (N, K) has the name, (N,) bool."""
+        """Whether each raw row of x (N, K) has the value, (N,) bool."""
         return x[:, self.at] == self.place
 
 
 def levels_of(run: RunFolder) -> dict[str, ColumnLevel]:
-    """Every name in every column of names, as `COLUMN=NAME`; none for other data."""
+    """Every value of every column of categories or of yes and no, as `COLUMN=VALUE`; none for other data."""
     schema = run.model.preprocess.schema
     found = [] if schema is None else [
         ColumnLevel(column, k, place)
@@ -43,30 +43,34 @@ def levels_of(run: RunFolder) -> dict[str, ColumnLevel]:
 
 
 def refuse_columns_of_names(run: RunFolder, name: str) -> None:
-    """Raises: UsageError for a column of names, which has no larger or smaller values."""
+    """Raises: UsageError for a column of categories or of yes and no, which has no larger or smaller values."""
     schema = run.model.preprocess.schema
     column = next((c for c in schema.modeled if c.name == name), None) if schema else None
     if column is not None and column.kind in NAMED:
-        message = f"column {name!r} holds names ({listed(column.levels, 5)}), so it cannot be added or removed itself."
-        raise UsageError("USAGE-FEATURE", message, fix=f"add one of them: {name}={column.levels[0]}")
+        message = (
+            f"column {name!r} holds no numbers but {listed(column.levels)}, so it cannot itself be added or removed."
+        )
+        fix = f"use one of its values, such as {shell_word(f'{name}={column.levels[0]}')}"
+        raise UsageError("USAGE-FEATURE", message, fix=fix)
 
 
 def of_level(run: RunFolder, level: ColumnLevel, method: str) -> Feature:
-    """From the training codes without a name to those with it, like from one class to another.
+    """From the training codes with another value to those with this one, like from one class to another.
 
-    Raises: DataError if fewer than two rows have it, or the run's data cannot be read; UsageError for the method.
+    Raises: DataError if fewer than two rows have this value or another one, or the run's data cannot be read;
+    UsageError for an unknown method.
     """
     latent = run.latent
     x = run.prepared.splits.train.take(latent.rows).x
     there, gaps = level.rows(x), np.isnan(x[:, level.at])
-    without = Group.of(f"other than {level.name}", latent.codes[~there & ~gaps])
-    feature = METHODS[method](without, Group.of(level.name, latent.codes[there]))
+    without = Group.of(f"other values of {level.column.name}", latent.codes[~there & ~gaps])
+    feature = between(without, Group.of(level.name, latent.codes[there]), method)
     evidence = {**feature.evidence, "level": level.name}
     return replace(feature, name=level.name, evidence=evidence)
 
 
 def turned(level: ColumnLevel, before: np.ndarray, after: np.ndarray) -> str:
-    """A sentence on how many of the decoded rows (N, K) have the name, before and after the edit."""
+    """A sentence on how many of the decoded rows (N, K) have the value, before and after the edit."""
     counts = [int(level.rows(np.asarray(x)).sum()) for x in (before, after)]
     return f"{level.name}: {counts[0]:,} of {counted(len(after), 'row')} before, {counts[1]:,} after"
 
