@@ -151,6 +151,15 @@ def test_both_parts_are_read_where_there_are_two(digit_run: Run, digits: tiny.Di
         read_parts(digit_run, tmp_path / "big")
 
 
+def test_a_folder_of_one_image_is_not_written_as_one_file(digit_run: Run, digits: tiny.Digits, tmp_path: Path) -> None:
+    save_images(tmp_path / "one", digits.x[:1], ["a.png"])
+    with pytest.raises(UsageError, match=r"one is a folder, so the result is not a single \.png file"):
+        apply.reconstruct(digit_run, tmp_path / "one", tmp_path / "b.png")
+    save_images(tmp_path / "two", digits.x[:2], ["a.png", "b.png"])
+    with pytest.raises(UsageError, match=r"2 images cannot be written into one \.png file"):
+        apply.reconstruct(digit_run, tmp_path / "two", tmp_path / "b.png")
+
+
 def test_rows_are_chosen_behind_a_colon(digit_run: Run, digits: tiny.Digits, tmp_path: Path) -> None:
     expected = digit_run.model.reconstruct(digits.x[[3, 30]])
     apply.reconstruct(digit_run, "mnist-2k:3", tmp_path / "three.png")

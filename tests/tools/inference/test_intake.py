@@ -40,6 +40,13 @@ def test_gray_images_are_given_to_a_color_model_in_three_like_channels() -> None
         (Samples(tiny.table(5), "given"), images(1), "has rows of a table, but .* on images", "of the same kind"),
         (images(1), Samples(tiny.table(5), "t"), "has images, but .* on rows of a table", "of the same kind"),
         (Samples(tiny.table(5, 4), "given"), Samples(tiny.table(5), "t"), "has 4 columns; .* on 6", "the same columns"),
+        (Samples(tiny.table(5, 1), "given"), Samples(tiny.table(5), "t"), "has 1 column; .* on 6", "the same columns"),
+        (
+            Samples(tiny.table(5, 7), "given"),
+            Samples(tiny.table(5), "t"),
+            "has 7 columns",
+            "some out with --drop-column",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_way_out(given: Samples, wanted: Samples, message: str, fix: str) -> None:

@@ -24,11 +24,11 @@ from isthmus.cli.command_frame import run_guarded
 from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.images.photograph import Frame, Photograph
-from isthmus.errors import DataError
+from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.metrics.removed import Removed
 from isthmus.models.denoiser import Denoiser
 from isthmus.models.photo import PhotoDenoiser
-from isthmus.tools.inference.apply import denoise_with_photo
+from isthmus.tools.inference.apply import denoise, denoise_with_photo
 from isthmus.tools.inference.cleaned_files import CleanedFile, told
 from isthmus.tools.inference.photo_judgment import Judgment
 from isthmus.tools.inference.photographs import Wish, cleaned, denoise_photographs
@@ -122,7 +122,7 @@ def test_a_broken_file_is_named_and_the_others_are_written(
     words = ["denoise", str(photo_run.path), str(tmp_path / "in"), "-o", str(tmp_path / "out")]
     assert run_guarded(build_app(), words) == 3
     told = capsys.readouterr().err
-    assert "1 of 2 files could not be denoised; 1 were written" in told
+    assert "1 of 2 files could not be denoised; 1 was written" in told
     assert "bad.png" in told
     assert (tmp_path / "out" / "good.png").is_file()
     for content in (b"no picture", (tmp_path / "in" / "bad.png").read_bytes()):
@@ -195,7 +195,7 @@ def test_it_is_evaluated_on_photographs_of_other_sizes(
     [
         ("a.png -o b.png --compare a.png", "a.png is the input itself"),
         ("a.png -o b.png --compare b.png", "b.png is also the output file"),
-        ("in -o out --compare one.png", "the pictures of 2 files cannot all be written to one.png"),
+        ("in -o out --compare one.png", "in is a folder, but one.png can hold only one before-and-after picture"),
         ("in -o out --compare in/pictures", "in/pictures is inside the input in"),
     ],
 )
@@ -288,6 +288,53 @@ def test_what_cannot_be_denoised_is_told_with_a_fix_for_that_file(
         denoise_with_photo(path, tmp_path / "b.tif", {"max_pixels": 500 if "500" in said else None})
     assert fix in (error.value.fix or "")
     assert not (tmp_path / "b.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [(np.array([None]), "holds Python objects"), (np.array(["a"]), "holds strings"),
+     (np.zeros((4, 20, 30), np.uint8), "truncated"), (np.array(5.0), "shape")],
+    ids=["objects", "strings", "truncated", "number"],
+)  # fmt: skip
+def test_fault_185_an_array_that_photo_cannot_take_is_told(array: np.ndarray, said: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", array)
+    if said == "truncated":
+        (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-500])
+    with pytest.raises(DataError, match=said) as error:
+        denoise_with_photo(tmp_path / "a.npy", tmp_path / "b.npy")
+    assert error.value.fix
+    assert not (tmp_path / "b.npy").exists()
+
+
+@pytest.mark.parametrize(("shape", "n"), [((20, 30), 1), ((20, 30, 3), 1), ((3, 20, 30), 1), ((2, 1, 20, 30), 2)])
+def test_arrays_are_denoised_and_counted_as_images(shape: tuple[int, ...], n: int, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    np.save(tmp_path / "a.npy", x)
+    assert denoise_with_photo(tmp_path / "a.npy", tmp_path / "b.npy", strength=1.0).n == n
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), PhotoDenoiser().denoise(x))
+    with pytest.raises(UsageError, match="--compare draws pictures of image files only"):
+        denoise_with_photo(tmp_path / "a.npy", tmp_path / "b.npy", compared=tmp_path / "c.png")
+
+
+def test_options_that_would_have_no_effect_are_refused(photo_run: Run, tmp_path: Path) -> None:
+    Image.fromarray(smooth(40, 40, 0)).save(tmp_path / "a.png")
+    settings = {"resize": "20", "gray": True}
+    with pytest.raises(UsageError, match="photo takes image files as they are, so --resize, --gray would") as error:
+        denoise_with_photo(tmp_path / "a.png", tmp_path / "b.png", settings)
+    assert error.value.fix == "leave --resize and --gray out"
+    with pytest.raises(UsageError, match="a run of recipe photo takes image files as they are"):
+        denoise(photo_run, tmp_path / "a.png", tmp_path / "b.png", settings)
+
+
+def test_one_file_is_told_as_one() -> None:
+    structure = Judgment(0.1, Removed(0.1, 0.0, 0.0, 0.0, 1.0))
+    clean, lost = CleanedFile(Path("a.png"), Judgment(0.0, structure.removed), is_left=True), structure
+    noisy = CleanedFile(Path("b.png"), lost, is_left=False)
+    _, left, removed = told([clean, noisy], 1.0)
+    assert left.startswith("1 file (a.png) with hardly any noise")
+    assert left.endswith("--strength 1 also denoises it")
+    assert removed == "detail was removed from 1 file (b.png); --strength 0.5 keeps half of it"
+    assert told([clean, clean, noisy], 1.0)[1].startswith("2 files (such as a.png) with")
 
 
 def test_a_network_that_finds_little_noise_does_not_say_that_there_is_little() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from isthmus.config import SPELLED, DataConfig
-from isthmus.data.arrays.array_files import read_npy
+from isthmus.data.arrays.array_files import read_npy, read_npy_array
 from isthmus.data.images.pixels import FORMATS
 from isthmus.data.samples import Samples
 from isthmus.data.tables.reading import read_table
@@ -21,7 +21,7 @@ from isthmus.errors import DataError, UsageError
 from isthmus.evaluation.verdicts.noise_check import judge_noise
 from isthmus.evaluation.verdicts.set_check import check_set
 from isthmus.models.denoiser import Denoiser
-from isthmus.models.photo import PhotoDenoiser
+from isthmus.models.photo import COLORS, PhotoDenoiser
 from isthmus.models.piecewise import PiecewiseModel, WholeImageModel
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import write_atomic
@@ -58,7 +58,7 @@ def reconstruct(
 
 
 def _cut_files(run: RunFolder, source: Path, out: Path, settings: Mapping[str, Any] | None) -> list[Path]:
-    """Image files that the run cuts into pieces, but that are written whole. None if files are read in another way, or
+    """Image files that the run cuts into pieces, but that are written whole. Empty if files are read in another way, or
     if the pieces themselves are wanted: as an array, as a table, or by --patches.
     """
     data, asked = run.config.data, {name for name in settings or {} if name != "max_pixels"}
@@ -83,22 +83,18 @@ def denoise(
     (default 1), blends with the original. Before-and-after pictures are written to `compared`. `progress(done, total)`
     counts tiles.
 
-    Raises: UsageError if the run was not trained with noise, or does not support `strength`.
+    Raises: UsageError if the run was not trained with noise, or does not support `strength`, `compared` or `settings`.
     """
     keep_inputs(run, source, out)
     model, source, out = run.model, Path(source), Path(out)
     files = photographs_of(source) if isinstance(model, Denoiser) else _cut_files(run, source, out, settings)
     if isinstance(model, Denoiser) and files:
-        return _files(
-            lambda _: model,
-            files,
-            source,
-            out,
-            Wish(_given(strength), False, compared, progress, (settings or {}).get("max_pixels")),
-        )
+        _refuse_reading(settings, "a run of recipe photo")
+        wish = Wish(_given(strength), False, compared, progress, (settings or {}).get("max_pixels"))
+        return _files(lambda _: model, files, source, out, wish)
     for flag, given in (("--strength", strength), ("--compare", compared)):
         if given is not None and not files:
-            message = f"{flag} works only on image files, with a network without a code (recipe photo)."
+            message = f"{flag} works only on image files, with a run of recipe photo or of patches (--patches)."
             raise UsageError("USAGE-STRENGTH", message, fix=f"leave {flag} out")
     if model.preprocess.series is not None:
         model.refuse_denoising()
@@ -126,15 +122,13 @@ def denoise_with_photo(
 ) -> Written:
     """Writes a cleaned copy of image files, or of an array of images (.npy), with the package's own denoiser.
 
-    If no `strength` is given, pictures with hardly any noise are written unchanged. The only reading option accepted in
-    `settings` is `max_pixels`.
+    If no `strength` is given, image files with hardly any noise are written unchanged. The only reading option accepted
+    in `settings` is `max_pixels`; before-and-after pictures are drawn only of image files.
 
-    Raises: DataError for any other input; UsageError for a strength outside 0 to 1, and for other settings.
+    Raises: DataError for any other input; UsageError for a strength outside 0 to 1, for other settings, and for
+    `compared` with an array.
     """
-    others = [SPELLED.get(name, f"--{name.replace('_', '-')}") for name in settings or {} if name != "max_pixels"]
-    if others:
-        message = f"photo takes images as they are, so {', '.join(others)} would have no effect."
-        raise UsageError("USAGE-PHOTO", message, fix="leave it out")
+    _refuse_reading(settings, "photo")
     model, source, out = PhotoDenoiser(), Path(source), Path(out)
     files = photographs_of(source)
     if files:
@@ -142,10 +136,27 @@ def denoise_with_photo(
         return _files(model.network_for, files, source, out, wish)
     refuse_inputs(out, source)
     if source.suffix == ".npy" and out.suffix == ".npy" and source.is_file():
-        images = np.load(source, allow_pickle=False)
+        if compared is not None:
+            message = f"--compare draws pictures of image files only; {printable(source)} is an array."
+            raise UsageError("USAGE-STRENGTH", message, fix="leave --compare out")
+        images = np.array(read_npy_array(source, DataConfig()))
         write_atomic(out, lambda part: np.save(part, model.denoise(images, _given(strength)), allow_pickle=False))
-        return Written(out, 1 if images.ndim == 2 else len(images), ())
+        return Written(out, _n_images(images), ())
     raise _nothing_to_clean(source)
+
+
+def _n_images(images: np.ndarray) -> int:
+    """The number of images in an array: (H, W), (H, W, 3) and (3, H, W) are one."""
+    is_one = images.ndim == 2 or (images.ndim == 3 and COLORS in (images.shape[0], images.shape[-1]))
+    return 1 if is_one else len(images)
+
+
+def _refuse_reading(settings: Mapping[str, Any] | None, what: str) -> None:
+    """Raises: UsageError for reading options other than `max_pixels`, which `what` would ignore."""
+    others = [SPELLED.get(name, f"--{name.replace('_', '-')}") for name in settings or {} if name != "max_pixels"]
+    if others:
+        message = f"{what} takes image files as they are, so {', '.join(others)} would have no effect."
+        raise UsageError("USAGE-PHOTO", message, fix=f"leave {' and '.join(others)} out")
 
 
 def _nothing_to_clean(source: Path) -> DataError:

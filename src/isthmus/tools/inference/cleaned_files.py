@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from isthmus.tools.inference.photo_judgment import Judgment
-from isthmus.wording import counted
+from isthmus.wording import counted, printable
 
 
 class CleanedFile(NamedTuple):
@@ -42,15 +42,18 @@ def told(done: Sequence[CleanedFile], strength: float, *, tells_noise: bool = Tr
     said = [f"{what}: {_level(min(noise))} to {_level(max(noise))} of 255, in flat parts"]
     if left:
         said.append(
-            f"{counted(len(left), 'file')} with hardly any noise, or with only black and white, left unchanged, e.g. "
-            f"{left[0].path.name}; --strength 1 denoises them too"
+            f"{_such(left)} with hardly any noise, or with only black and white, left unchanged; --strength 1 also "
+            f"denoises {'it' if len(left) == 1 else 'them'}"
         )
     if lost:
-        said.append(
-            f"detail was removed from {counted(len(lost), 'file')}, e.g. {lost[0].path.name}; --strength 0.5 "
-            "keeps half of it"
-        )
+        said.append(f"detail was removed from {_such(lost)}; --strength 0.5 keeps half of it")
     return tuple(said)
+
+
+def _such(files: Sequence[CleanedFile]) -> str:
+    """The number of files, with the name of the first: `2 files (such as a.png)`."""
+    name = printable(files[0].path.name)
+    return f"{counted(len(files), 'file')} ({name if len(files) == 1 else f'such as {name}'})"
 
 
 def _about_one(found: CleanedFile, strength: float, tells_noise: bool) -> tuple[str, ...]:

@@ -20,8 +20,8 @@ def frame(image: np.ndarray, shape: tuple[int, ...], way: str = "auto", *, dark_
 
     "digit": the ink is cut out, scaled into a box of 20 of 28 pixels, and centered by its center of mass (LeCun et al.
     1998, section III.A). "cover": the largest central part with the right proportions, scaled. "exact": the picture
-    must already have the right size. "auto": exact if the size is right, else digit for small gray models, else cover.
-    `dark_border`: the model's pictures are light on dark, so dark ink on paper is inverted.
+    must already have the right size. "auto": exact if the size is right, else digit for small gray models of light on
+    dark, else cover. `dark_border`: the model's pictures are light on dark, so dark ink on paper is inverted.
 
     Raises: DataError for "exact" with another size, or "digit" without ink; UsageError for another way, or "digit"
     for a color model.

@@ -199,7 +199,9 @@ def _write_cells(
     raw = to_raw(nulls.blanked(known, schema.names, style), schema, style).values
     made, gaps = answered(run, raw) if made is None else made, np.isnan(raw)
     if len(made) != len(raw):
-        message = f"{counted(len(raw) - len(made), 'row')} of {source.name} cannot be read, so not all can be filled."
+        n = len(raw) - len(made)
+        were = "was" if n == 1 else "were"
+        message = f"{counted(n, 'row')} of {source.name} {were} left out, so not all rows can be filled."
         raise DataError("DATA-ROW", message, fix="correct them, and leave out --skip-bad-rows and --missing drop")
     for k, column in enumerate(schema.modeled):
         if gaps[:, k].any():
@@ -246,18 +248,18 @@ def _by_error(error: FillError, kind: str) -> str:
     if kind in NAMED:
         ours, constant = (f"{1 - value:.0%}" for value in (error.error, error.constant))
         if error.tells_nothing:
-            return f"with the most frequent name, {constant} right {on}; the other columns do no better ({ours})"
-        return f"{ours} right {on}; the most frequent name: {constant}"
+            return f"with the most frequent value, {constant} right {on}; predictions are no better ({ours})"
+        return f"{ours} right {on} ({constant} with the most frequent value)"
     unit, days = (DAY, " days") if kind == "time" else (1.0, "")
     ours, mean = (f"{number(value / unit)}{days}" for value in (error.error, error.constant))
     if error.tells_nothing:
-        return f"with the mean, RMS error {mean} {on}; the other columns do no better ({ours})"
-    return f"RMS error {ours} {on}; the mean: {mean}"
+        return f"with the mean, RMS error {mean} {on}; predictions are no better ({ours})"
+    return f"RMS error {ours} {on} ({mean} with the mean)"
 
 
 def _by_draws(spread: float, kind: str) -> str:
     if kind in NAMED:
-        return f"{spread:.0%} of {DRAWS} draws give a different name"
+        return f"{spread:.0%} of {DRAWS} draws give a different value"
     unit, days = (DAY, " days") if kind == "time" else (1.0, "")
     return f"{DRAWS} draws differ by {number(spread / unit)}{days} (standard deviation)"
 

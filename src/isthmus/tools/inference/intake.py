@@ -258,18 +258,19 @@ def _refuse_unfillable(samples: Samples, preprocess: Preprocess) -> None:
     if not rows:
         return
     message = (
-        f"{samples.name}: {counted(int(gaps.sum()), 'value')} missing, and this model, from an older version, has no "
+        f"{samples.name}: {counted(int(gaps.sum()), 'missing value')}, and this model, from an older version, has no "
         "medians to fill in."
     )
     whole = rows < len(samples)
     left_out = f"pass --missing drop ({rows:,} of {len(samples):,} rows left out), or "
-    raise DataError("DATA-MISSING", message, fix=f"{left_out * whole}train it again: models now store medians")
+    raise DataError("DATA-MISSING", message, fix=f"{left_out * whole}train the model again: models now store medians")
 
 
 def _other_shape(name: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> DataError:
     if len(wanted) == 1:
-        message = f"{name} has {given[0]} columns; the model was trained on {wanted[0]}."
-        return DataError("DATA-SHAPE", message, fix="use the same columns, or leave some out with --drop-column")
+        message = f"{name} has {counted(given[0], 'column')}; the model was trained on {wanted[0]:,}."
+        fix = "use the same columns" + ", or leave some out with --drop-column" * (given[0] > wanted[0])
+        return DataError("DATA-SHAPE", message, fix=fix)
     channels = [f" with {counted(C, 'channel')}" * (given[0] != wanted[0]) for C, _, _ in (given, wanted)]
     sizes = [f"{H}x{W}{said}" for (_, H, W), said in zip((given, wanted), channels, strict=True)]
     from isthmus.data.images.reading_fix import fix_for_model

@@ -18,8 +18,8 @@ SIDE, MOST = 192, 12  # side in pixels and number of windows: one second, whatev
 # a tenth of them above 0.0064. With noise of 1 of 255, which is hardly visible, the median is 0.0050; with noise of 2,
 # nine in ten have 0.0068 or more (`python benchmarks/photo_weights.py levels`).
 HARDLY_ANY = 0.005
-# JPEG smooths flat parts more than the rest, so less noise is found there than the picture has. Its validation strips
-# between 0.002 and 0.003 gain 0.3 dB by denoising, and none loses.
+# JPEG smooths flat parts more than the rest, so less noise is found there than the picture has. Strips of JPEG
+# files with 0.002 to 0.003, held out for validation, gain 0.3 dB by denoising, and none loses.
 HARDLY_ANY_IN_JPEG = 0.002
 
 

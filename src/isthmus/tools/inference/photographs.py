@@ -24,7 +24,7 @@ from isthmus.system.workers import Progress
 from isthmus.tools.inference.cleaned_files import CleanedFile
 from isthmus.tools.inference.photo_judgment import judge_cleaned, judge_photograph, seen_of
 from isthmus.tools.inference.refused_files import Refused, not_done, refused
-from isthmus.wording import counted, printable
+from isthmus.wording import printable
 
 if TYPE_CHECKING:
     from isthmus.evaluation.figures.before_after import Unit
@@ -47,7 +47,7 @@ def photographs_of(source: Path) -> list[Path]:
 class Wish(NamedTuple):
     """How to denoise files: `strength` from 0 to 1; whether files with hardly any noise are left unchanged; where
     before-and-after pictures are written, if anywhere; the most pixels that a file may have; whether the network
-    removes all the noise in flat parts, as the one shipped with the package does.
+    removes all the noise in flat parts, as the one shipped with the package does. `progress(done, total)` counts tiles.
     """
 
     strength: float = 1.0
@@ -109,7 +109,7 @@ def _pictures(files: Sequence[Path], source: Path, out: Path, place: Path | None
         below = {path: path.relative_to(root) for path in files}
         return {path: place / name.with_name(f"{name.name}-before-after.png") for path, name in below.items()}
     if source.is_dir():
-        message = f"the pictures of {counted(len(files), 'file')} cannot all be written to {printable(place)}."
+        message = f"{printable(source)} is a folder, but {printable(place)} can hold only one before-and-after picture."
         raise UsageError("USAGE-OUT", message, fix="name a folder for --compare")
     return {source: place}
 

@@ -16,7 +16,7 @@ from isthmus.data.samples import Samples
 from isthmus.errors import DataError, UsageError, unknown
 from isthmus.runs.folder import RunFolder
 from isthmus.tools.inference.intake import read_input
-from isthmus.wording import printable
+from isthmus.wording import counted, printable
 
 CHOICE = re.compile(r"(?P<source>.+?):(?P<choice>label=.+|(row=)?\s*-?\d[\d\s,-]*)", re.DOTALL)
 RANGE = re.compile(r"\s*(\d{1,12})\s*(?:-\s*(\d{1,12})\s*)?")
@@ -95,9 +95,11 @@ def rows_of(choice: str, samples: Samples) -> np.ndarray:
     if None in spans:
         raise UsageError("USAGE-PICK", f"{choice!r} does not select rows of {samples.name}.", fix=HOW)
     ends = [(int(span[1]), int(span[2] or span[1])) for span in spans if span is not None]
-    beyond = [last for first, last in ends if last >= len(samples) or last < first]
-    if beyond:
-        message = f"{samples.name} has {len(samples):,} samples, counted from 0, so {choice} is out of range."
+    if backward := next((span for span in ends if span[1] < span[0]), None):
+        message = f"the range {backward[0]}-{backward[1]} of {samples.name} ends before it begins."
+        raise DataError("DATA-ROW", message, fix=f"write the smaller number first: {backward[1]}-{backward[0]}")
+    if any(last >= len(samples) for _, last in ends):
+        message = f"{samples.name} has {counted(len(samples), 'sample')}, counted from 0, so {choice} is out of range."
         raise DataError("DATA-ROW", message, fix=f"choose rows from 0 to {len(samples) - 1}")
     return np.concatenate([np.arange(first, last + 1) for first, last in ends])
 
@@ -105,7 +107,9 @@ def rows_of(choice: str, samples: Samples) -> np.ndarray:
 def _rows_of_class(name: str, samples: Samples) -> np.ndarray:
     if samples.labels is None or not samples.classes:
         message = f"{samples.name} has no labels, so no class can be selected."
-        raise DataError("DATA-LABEL", message, fix="name the label column with --label, or choose rows: :0-9")
+        raise DataError(
+            "DATA-LABEL", message, fix="name the label column with --label, or choose rows, such as SOURCE:0-9"
+        )
     if name not in samples.classes:
         raise unknown("class", name, samples.classes)
     rows = np.flatnonzero(samples.labels == samples.classes.index(name))

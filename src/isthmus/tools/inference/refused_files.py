@@ -30,7 +30,8 @@ def not_done(bad: Mapping[Path, Refused], n_files: int, n_done: int, out: Path) 
     fix = next(iter(bad.values())).fix
     if n_files == 1:
         return DataError("DATA-FILE", f"{printable(next(iter(bad)))} {next(iter(bad.values())).why}.", fix=fix)
-    message = f"{len(bad):,} of {n_files:,} files could not be denoised; {n_done:,} were written to {printable(out)}."
+    were = "was" if n_done == 1 else "were"
+    message = f"{len(bad):,} of {n_files:,} files could not be denoised; {n_done:,} {were} written to {printable(out)}."
     fix = fix if len({found.fix for found in bad.values()}) == 1 else f"{MOVE_AWAY}, or repair them"
     return DataError("DATA-FILE", message, fix=fix, problems=[f"{printable(p)} {of.why}" for p, of in bad.items()])
 

@@ -80,9 +80,9 @@ def _as_written(
 def refuse_left_out(rows: SeriesRows, n_rows: int) -> None:
     """Raises: DataError if rows of the table were left out, because the output would no longer match it row by row."""
     if len(rows) != n_rows:
-        message = (
-            f"{counted(n_rows - len(rows), 'row')} of {rows.table.name} cannot be read, so not all can be written."
-        )
+        n = n_rows - len(rows)
+        were = "was" if n == 1 else "were"
+        message = f"{counted(n, 'row')} of {rows.table.name} {were} left out, so not all rows can be written."
         raise DataError("DATA-ROW", message, fix="correct them, and leave out --skip-bad-rows and --missing drop")
 
 

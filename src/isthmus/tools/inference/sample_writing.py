@@ -48,11 +48,9 @@ def write_samples(run: RunFolder, samples: Samples, raw: Any, out: Path, source:
     if saved := save_frames(run.model.preprocess, samples, raw, out, source):
         return Written(saved, len(raw), said)
     if out.suffix and not out.is_dir():
-        raise UsageError(
-            "USAGE-OUT",
-            f"{counted(len(raw), 'image')} cannot be written into one {out.suffix} file.",
-            fix="name a folder, a .npy or a .csv file with -o",
-        )
+        many = f"{counted(len(raw), 'image')} cannot be written into one {out.suffix} file."
+        message = many if len(raw) > 1 else f"{source} is a folder, so the result is not a single {out.suffix} file."
+        raise UsageError("USAGE-OUT", message, fix="name a folder, a .npy or a .csv file with -o")
     ids = samples.all_ids()
     names = [name if Path(name).suffix else f"{name}.png" for name in ids]
     with claimed(out, image_paths(out, raw, names, **stored_as)):
