@@ -110,17 +110,23 @@ def decode(
 
 def impute(
     io: Io, settings: dict[str, Any], run: RunName,
-    table: Annotated[str, typer.Argument(help="A table: .csv, .tsv or .parquet.")],
-    *, out: Annotated[Path, typer.Option("-o", "--out", help="The filled table: .csv, .tsv or .parquet.")],
+    table: Annotated[str, typer.Argument(help="A table (.csv, .tsv, .parquet), or a folder of shards.")],
+    *, out: Annotated[Path, typer.Option("-o", "--out", help="The filled table, or a folder for shards.")],
+    sharding: Sharding,
 ) -> None:  # fmt: skip
     """Fill the missing values of TABLE from its other columns, and report how certain the values are.
+
+    A folder of tables, or a pattern in quotes, is a set of shards: each file becomes a filled file of the same name.
 
     \b
     Examples:
       isthmus impute latest orders.csv -o full.csv
+      isthmus impute latest days/ -o full/ --workers 2
     """
     from isthmus.tools.inference.imputation import impute as fill
 
+    if wrote_shards(io, "impute", run, table, out, sharding, nested(settings)):
+        return
     found = fill(_find(run), table, out, nested(settings))
     for sentence in found.said:
         io.say(f"note: {sentence}")
@@ -144,7 +150,6 @@ def _tell(io: Io, written: Any) -> None:
 
 
 def register(app: typer.Typer) -> None:
-    for function in (reconstruct, denoise, encode):
+    for function in (reconstruct, denoise, encode, impute):
         command(app, with_sharding(function), settings=USING)
     command(app, decode)
-    command(app, impute, settings=USING)

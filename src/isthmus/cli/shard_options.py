@@ -83,7 +83,7 @@ def wrote_shards(
     used = {name: value for name, value in options.items() if value is not None}
     with io.display.counting(f"{task}, shards") as progress:
         written = shard_folder.process_shards(
-            task, run if is_photo(run) else find(run), source, shards, out, workers,
+            task, run if task == "denoise" and is_photo(run) else find(run), source, shards, out, workers,
             settings=settings, options=used, progress=progress,
         )  # fmt: skip
     for sentence in written.said:
@@ -91,7 +91,8 @@ def wrote_shards(
     left = f"; {counted(written.left, 'shard')} already done" if written.left else ""
     outliers = "" if written.outliers is None else f", {counted(written.outliers, 'outlier')}"
     of = f"{counted(written.n, 'sample')} of {counted(written.shards, 'shard')}"
-    io.result(written.as_dict(), f"{of}{outliers} written to {written.path}{left}")
+    filled = "" if written.fills is None else f", {counted(written.fills.n_filled, 'gap')} filled,"
+    io.result(written.as_dict(), f"{of}{outliers}{filled} written to {written.path}{left}")
     return True
 
 

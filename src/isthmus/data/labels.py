@@ -99,7 +99,7 @@ def evenly(rows: np.ndarray, labels: np.ndarray | None, limit: int) -> np.ndarra
 
 def _moved(samples: Samples, place: dict[str, int]) -> np.ndarray:
     assert samples.labels is not None
-    return np.array([place[c] for c in samples.classes], dtype=np.int64)[samples.labels]
+    return np.array([*(place[c] for c in samples.classes), -1], dtype=np.int64)[samples.labels]  # -1 is for none
 
 
 def _class_key(name: str) -> tuple[int, float, str]:

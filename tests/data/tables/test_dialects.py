@@ -72,6 +72,12 @@ def test_quoted_delimiters_do_not_count() -> None:
     assert dialect('a;b\n"x,y,z";1\n"u,v,w";2\n').delimiter == ";"
 
 
+def test_fault_193_a_quoted_name_keeps_its_line_break() -> None:
+    found = dialect('"day\nof sale",price\r\n2,3\r\n4,5\r\n')
+    assert found.names == ("day\nof sale", "price")
+    assert found.header_lines == 2
+
+
 @pytest.mark.parametrize("first", ["1,2,3", "5.1,NA,7", "-1,2e5,.5"])
 def test_fault_18_no_header(first: str) -> None:
     text = f"{first}\n4,5,6\n7,8,9\n"

@@ -152,7 +152,7 @@ def test_words_beside_numbers_are_offered_as_no_values(tmp_path, cells, offered)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_fault_160_new_rows_without_a_label_are_read_without_labels(tmp_path, suffix):
+def test_fault_160_new_rows_need_no_label(tmp_path, suffix):
     def write(labels: list[str | None]) -> None:
         frame = pl.DataFrame({"size": SIZES, "city": CITIES, "kind": labels})
         path = tmp_path / f"a.{suffix}"
@@ -162,13 +162,17 @@ def test_fault_160_new_rows_without_a_label_are_read_without_labels(tmp_path, su
     write(["x", "y"] * (N // 2))
     known = read_table(tmp_path / f"a.{suffix}", options)
     assert known.labels is not None
-    for labels in (["x", None] * (N // 2), [None] * N):
+    some = f'column "kind" has gaps: {N // 2:,} rows without a label'
+    for labels, places, told in (
+        (["x", None] * (N // 2), [0, -1] * (N // 2), some),
+        ([None] * N, None, 'column "kind" is left out: it is empty'),
+    ):
         write(labels)
         with pytest.raises(DataError, match=r'column "kind"'):  # to train on
             read_table(tmp_path / f"a.{suffix}", options)
         found = read_table(tmp_path / f"a.{suffix}", options, expected=known.schema)
-        assert found.labels is None
-        assert 'column "kind" has gaps, so the labels are left out' in " ".join(found.notes)
+        assert (None if found.labels is None else found.labels.tolist()) == places
+        assert told in " ".join(found.notes)
         np.testing.assert_array_equal(found.x, known.x)
     for expected in (known.schema, ("size",)):  # of a run that left rows with gaps out
         left = ("city",) if expected == ("size",) else ()

@@ -107,6 +107,7 @@ def _probed(lines: list[str]) -> list[str]:
 def split(lines: Sequence[str], delimiter: str) -> tuple[list[list[str]], list[int]]:
     """Rows of cells, and the number of lines read after each; consecutive spaces count as one delimiter."""
     texts = (re.sub("[ \t]+", " ", line.strip()) for line in lines) if delimiter == " " else lines
+    texts = (f"{text}\n" for text in texts)  # a quoted cell may continue in the next line
     reader = csv.reader(texts, delimiter=delimiter)
     rows, ends = [], []
     try:

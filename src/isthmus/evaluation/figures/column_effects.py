@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from isthmus.evaluation.figures.canvas import DPI, INK, MUTED, SMALL, look
+from isthmus.wording import printable
 
 MOST_UNITS, MOST_COLUMNS = 20, 24  # a larger picture would not be readable
 CELL = 62, 34  # pixels, wide and high: room for `+1.25`
@@ -46,7 +47,8 @@ def draw_column_effects(
     figure.text(EDGE / width, (EDGE + NOTE / 4) / height, TOLD, fontsize=size, color=MUTED, va="center")
     axes.set_yticks(range(U), [f"unit {unit}" for unit in units[:U]], fontsize=size)
     axes.xaxis.tick_top()
-    short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names[:K]]
+    short = [printable(name) for name in names[:K]]
+    short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in short]
     axes.set_xticks(range(K), short, rotation=40, ha="left", fontsize=size, parse_math=False)
     axes.tick_params(length=0)
     for spine in axes.spines.values():

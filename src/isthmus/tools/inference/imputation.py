@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class Imputed:
     """The file written, how many cells of each column were filled, and how certain the values are.
 
     `spreads`, if the model can draw: by column, the standard deviation of draws in the unit of the column; for names,
-    the share of draws that differ from the name filled in.
+    the share of draws that differ from the name filled in. `notes` are about the table and the file.
     """
 
     path: Path
@@ -51,11 +51,17 @@ class Imputed:
     columns: dict[str, int]
     errors: dict[str, FillError]
     spreads: dict[str, float]
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
+    certainty: tuple[str, ...]
 
     @property
     def n_filled(self) -> int:
         return sum(self.columns.values())
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All sentences for people; `certainty` says how certain the values of each column are."""
+        return (*self.notes, *self.certainty)
 
     def as_dict(self) -> dict[str, Any]:
         sure = {name: error._asdict() for name, error in self.errors.items()}
@@ -69,7 +75,7 @@ def impute(run: RunFolder, source: str | Path, out: str | Path, settings: Mappin
 
     Raises: UsageError if the run cannot fill gaps, or for another suffix; DataError like `read_input`.
     """
-    schema, target = _schema(run), Path(out)
+    schema, target = filled_schema(run), Path(out)
     keep_inputs(run, source, target)
     is_array = Path(source).is_file() and kind_of_file(Path(source)) in {"npy", "npz"}
     if target.suffix.lower() not in {*TABLES, ".tsv", *([".npy"] if is_array else [])}:
@@ -87,10 +93,14 @@ def impute(run: RunFolder, source: str | Path, out: str | Path, settings: Mappin
         raw, told = _write_cells(run, schema, Path(source), target, settings, made)
     gaps = np.isnan(raw)
     counts = {c.name: int(gaps[:, k].sum()) for k, c in enumerate(schema.modeled) if gaps[:, k].any()}
-    errors = {k: v for k, v in fill_errors(run.path, run.model.weights_sha256).items() if k in counts}
-    spreads = spreads_of(run, raw)
-    said = (*samples.notes, *sentences(schema, counts, errors, spreads), *told)
-    return Imputed(target, len(raw), counts, errors, spreads, said)
+    errors, spreads = errors_of(run, counts), spreads_of(run, raw)
+    certainty = sentences(schema, counts, errors, spreads)
+    return Imputed(target, len(raw), counts, errors, spreads, (*samples.notes, *told), certainty)
+
+
+def errors_of(run: RunFolder, columns: Collection[str]) -> dict[str, FillError]:
+    """The errors of these columns on hidden validation cells, for the columns in which they were measured."""
+    return {k: v for k, v in fill_errors(run.path, run.model.weights_sha256).items() if k in columns}
 
 
 def impute_frame(run: RunFolder, given: Any, draws: int | None = None, seed: int = 0) -> Any:
@@ -98,7 +108,7 @@ def impute_frame(run: RunFolder, given: Any, draws: int | None = None, seed: int
 
     Raises: UsageError if the run cannot fill gaps, or for `draws` with a model that cannot draw.
     """
-    schema, carrier = _schema(run), Carrier(given, run.model.preprocess)
+    schema, carrier = filled_schema(run), Carrier(given, run.model.preprocess)
     raw = carrier.raw.cpu().numpy()
     if draws is None:
         return _like(carrier, raw, answered(run, raw), schema)
@@ -111,7 +121,7 @@ def answered(run: RunFolder, raw: np.ndarray) -> np.ndarray:
     was best on validation cells. A column that the other columns do not help to predict gets its usual value.
     """
     errors = fill_errors(run.path, run.model.weights_sha256)
-    shares = [errors[column.name].linear if column.name in errors else 0.0 for column in _schema(run).modeled]
+    shares = [errors[column.name].linear if column.name in errors else 0.0 for column in filled_schema(run).modeled]
     return _usual_where_better(run, raw, filled(run.model, raw, linear_fill(run.path, run.model), shares))
 
 
@@ -123,7 +133,7 @@ def answered_rows(run: RunFolder, rows: SeriesRows) -> np.ndarray:
 
 def _usual_where_better(run: RunFolder, raw: np.ndarray, values: np.ndarray) -> np.ndarray:
     errors = fill_errors(run.path, run.model.weights_sha256)
-    for k, column in enumerate(_schema(run).modeled):
+    for k, column in enumerate(filled_schema(run).modeled):
         error = errors.get(column.name)
         if error is not None and error.tells_nothing:
             values[:, k] = np.where(np.isnan(raw[:, k]), error.usual, raw[:, k])
@@ -138,15 +148,15 @@ def spreads_of(run: RunFolder, raw: np.ndarray, seed: int = 0) -> dict[str, floa
         return {}
     gaps, answer = np.isnan(rows), answered(run, rows)
     draws, found = np.stack(list(drawn(run.model, rows, DRAWS, seed))), {}
-    for k, column in enumerate(_schema(run).modeled):
+    for k, column in enumerate(filled_schema(run).modeled):
         if (at := gaps[:, k]).any():
             other, apart = draws[:, at, k] != answer[at, k], draws[:, at, k].std(0, ddof=1)
             found[column.name] = float(other.mean() if column.kind in NAMED else np.sqrt(np.square(apart).mean()))
     return found
 
 
-def _schema(run: RunFolder) -> Schema:
-    """The columns of a row."""
+def filled_schema(run: RunFolder) -> Schema:
+    """The columns of a row. Raises: UsageError if the run cannot fill gaps."""
     schema = run.model.preprocess.of_rows.schema
     if schema is None:
         message = "this run was not trained to fill gaps: its data had none, and all columns are numbers."
@@ -264,4 +274,6 @@ def _by_draws(spread: float, kind: str) -> str:
     return f"{DRAWS} draws differ by {number(spread / unit)}{days} (standard deviation)"
 
 
-__all__ = ["Imputed", "impute", "impute_frame", "spreads_of"]
+__all__ = [
+    "NAMED", "Imputed", "errors_of", "filled_schema", "impute", "impute_frame", "sentences", "spreads_of",
+]  # fmt: skip

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from isthmus.system.outputs import claimed, refuse_inputs
 from isthmus.system.swapping import clear_parts
 from isthmus.system.workers import Progress, each
 from isthmus.tools.anomaly.fold_training import detector_for
+from isthmus.tools.inference.imputation import filled_schema
 from isthmus.tools.shards.pools import dask_workers, local_workers
+from isthmus.tools.shards.shard_fills import ShardFills
 from isthmus.tools.shards.shard_listing import Shard
 from isthmus.tools.shards.shard_manifest import ShardManifest, stamp_of
 from isthmus.tools.shards.shard_run import Workers, run_shards
@@ -38,10 +40,12 @@ class ShardsWritten:
     left: int
     outliers: int | None
     said: tuple[str, ...]
+    fills: ShardFills | None = None
 
     def as_dict(self) -> dict[str, Any]:
         about: dict[str, Any] = {"out": str(self.path), "n": self.n, "shards": self.shards, "left": self.left}
         about |= {} if self.outliers is None else {"outliers": self.outliers}
+        about |= {} if self.fills is None else self.fills.as_dict()
         return about | {"manifest": str(self.path / MANIFEST), "said": list(self.said)}
 
 
@@ -67,10 +71,12 @@ def process_shards(
     `run` is a run folder, or `"photo"`. Shards are skipped if their source and result match the manifest.
     `progress(done, total)` counts shards.
 
-    Raises: UsageError if `out` cannot be used; DataError, or ResourceError if a worker died, after all other shards
-    have been written.
+    Raises: UsageError if `out` cannot be used, or if the run cannot do the task; DataError, or ResourceError if a
+    worker died, after all other shards have been written.
     """
     _refuse(out, source, shards)
+    if task == "impute" and isinstance(run, RunFolder):
+        filled_schema(run)
     path, weights = os.path.abspath(run.path) if isinstance(run, RunFolder) else run, weights_of(run)
     about = {"task": task, "run": path, "weights": weights, "settings": dict(settings), "options": dict(options)}
     manifest = ShardManifest.open(out, about)
@@ -94,7 +100,15 @@ def process_shards(
     if orphans:
         of = f"{printable(out)} still has {counted(len(orphans), 'file')} from shards that no longer exist"
         record.said[f"{of}, such as {printable(orphans[0])}"] += 1
-    return record.written(out, len(shards), len(shards) - len(due))
+    written = record.written(out, len(shards), len(shards) - len(due))
+    return _with_fills(written, run, manifest) if task == "impute" and isinstance(run, RunFolder) else written
+
+
+def _with_fills(written: ShardsWritten, run: RunFolder, manifest: ShardManifest) -> ShardsWritten:
+    """What was filled in all shards, also those that were already there."""
+    about = {name: {k: entry[k] for k in ("filled", "spread")} for name, entry in sorted(manifest.shards.items())}
+    fills = ShardFills.of(run, about)
+    return replace(written, fills=fills, said=(*written.said, *fills.certainty))
 
 
 class _Record:

@@ -21,8 +21,10 @@ MADE_AS = {  # task -> input format -> default output format, without --format
     "score": {"npy": "parquet", "npz": "parquet", "table": "csv", "parquet": "parquet", "image": "parquet"},
     "reconstruct": {"npy": "npy", "npz": "npy", "table": "csv", "parquet": "parquet", "image": ""},
     "denoise": {"npy": "npy", "npz": "npy", "table": "csv", "parquet": "parquet", "image": ""},
+    "impute": {"npy": "npy", "npz": "npy", "table": "csv", "parquet": "parquet"},
 }
-NO_NUMBERS = {("score", "npy")}  # scores have ids and flags in addition to numbers
+# Inputs whose results an array cannot hold: scores have ids and flags, and filled tables have all kinds of columns.
+NO_NUMBERS = {"score": ("npy", "npz", "table", "parquet", "image"), "impute": ("table", "parquet")}
 
 
 class Shard(NamedTuple):
@@ -103,18 +105,24 @@ def _kind(path: Path) -> str:
 
 def _written(path: Path, name: str, task: str, form: str | None) -> str:
     """`a/part-0.csv.gz` -> `a/part-0.parquet`: the same name with the suffix of the output format."""
-    form = MADE_AS[task][_kind(path)] if form is None else form
-    if form not in (*FORMATS, "") or (task, form) in NO_NUMBERS:
-        allowed = [one for one in FORMATS if (task, one) not in NO_NUMBERS]
-        raise UsageError(
-            "USAGE-FORMAT", f"{task} cannot write {form} files.", fix=f"pass --format {' or '.join(allowed)}"
-        )
+    kind, suffix = _kind(path), Path(path.name.removesuffix(".gz")).suffix
+    if kind not in MADE_AS[task]:
+        message = f"{task} takes tables and arrays, and {printable(name)} is a folder."
+        raise UsageError("USAGE-SHARDS", message, fix="leave --shards out, and name a folder of tables")
+    if form is not None:
+        _refuse_format(task, kind, form)
+    unchanged = form is None and task == "impute" and suffix.lower() == ".tsv"
+    form = "tsv" if unchanged else MADE_AS[task][kind] if form is None else form
     if path.is_dir():
         return f"{name}.{form}" if form else name
-    stem = name[: -len(path.name)] + path.name.removesuffix(".gz").removesuffix(
-        Path(path.name.removesuffix(".gz")).suffix
-    )
-    return f"{stem}.{form}"
+    return f"{name[: -len(path.name)]}{path.name.removesuffix('.gz').removesuffix(suffix)}.{form}"
+
+
+def _refuse_format(task: str, kind: str, form: str) -> None:
+    allowed = [one for one in FORMATS if one != "npy" or kind not in NO_NUMBERS.get(task, ())]
+    if form not in allowed:
+        message = f"{task} cannot write {form} files."
+        raise UsageError("USAGE-FORMAT", message, fix=f"pass --format {' or '.join(allowed)}")
 
 
 def _refuse_twice(shards: list[Shard]) -> None:

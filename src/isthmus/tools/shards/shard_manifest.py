@@ -57,7 +57,8 @@ class ShardManifest:
         """Adds the result of a shard whose `stamp_of` was `before` when it was started."""
         entry: dict[str, Any] = {"in": list(before), "out": shard.out, "n": result.n, "bytes": result.bytes}
         entry |= {"sha256": result.sha256}
-        self.shards[shard.name] = entry | ({} if result.outliers is None else {"outliers": result.outliers})
+        entry |= {} if result.outliers is None else {"outliers": result.outliers}
+        self.shards[shard.name] = entry | ({} if result.fills is None else dict(result.fills))
 
     def forget_others(self, shards: Sequence[Shard]) -> list[str]:
         """Removes entries of shards that no longer exist, and returns the names of their output files, which stay."""

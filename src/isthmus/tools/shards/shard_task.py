@@ -14,7 +14,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.system.memory import is_lack_of_memory
 from isthmus.system.passing_errors import patiently
 
-TASKS = ("encode", "score", "reconstruct", "denoise")
+TASKS = ("encode", "score", "reconstruct", "denoise", "impute")
 
 
 class ShardTask(NamedTuple):
@@ -37,7 +37,8 @@ class ShardTask(NamedTuple):
 class ShardResult(NamedTuple):
     """What was written: `n` samples, the number of `outliers` for scores, and `bytes` and `sha256` of the file.
 
-    `said` are notes about the data. `error` is set if nothing was written: (exit code, sentence).
+    `fills`, for `impute`: the numbers of filled cells (`filled`) and spreads of draws (`spread`) by column. `said` are
+    notes about the data. `error` is set if nothing was written: (exit code, sentence).
     """
 
     n: int = 0
@@ -46,6 +47,7 @@ class ShardResult(NamedTuple):
     outliers: int | None = None
     said: tuple[str, ...] = ()
     error: tuple[int, str] | None = None
+    fills: Mapping[str, Mapping[str, float]] | None = None
 
 
 def process_shard(task: ShardTask) -> ShardResult:
@@ -54,7 +56,7 @@ def process_shard(task: ShardTask) -> ShardResult:
 
     torch.set_num_threads(task.threads)
     try:
-        n, outliers, said = patiently(lambda: _done(task))  # atomic, so it can be repeated
+        found = patiently(lambda: _done(task))  # atomic, so it can be repeated
         size, digest = checksum(Path(task.out))
     except IsthmusError as error:
         return ShardResult(error=(error.exit_code, _sentence(error)))
@@ -64,7 +66,7 @@ def process_shard(task: ShardTask) -> ShardResult:
         if not is_lack_of_memory(error):
             raise
         return _failed("there is not enough memory.")
-    return ShardResult(n, size, digest, outliers, tuple(said))
+    return found._replace(bytes=size, sha256=digest)
 
 
 def _failed(why: str) -> ShardResult:
@@ -97,19 +99,24 @@ def weights_of(run: str | RunFolder) -> str:
     return checksum(FOLDER)[1]
 
 
-def _done(task: ShardTask) -> tuple[int, int | None, tuple[str, ...]]:
+def _done(task: ShardTask) -> ShardResult:
+    """The result without the size and checksum of the file."""
     from isthmus.tools.anomaly.score_table import score
     from isthmus.tools.inference import apply
+    from isthmus.tools.inference.imputation import impute
 
     if is_photo(task.run):
         written = apply.denoise_with_photo(task.source, task.out, task.settings, **task.options)
-        return written.n, None, written.said
+        return ShardResult(written.n, said=tuple(written.said))
     run = _opened(task.run, task.weights)
     if task.task == "score":
         scored = score(run, task.source, task.out, settings=task.settings, **task.options)
-        return scored.n, scored.n_outliers, scored.said
+        return ShardResult(scored.n, outliers=scored.n_outliers, said=tuple(scored.said))
+    if task.task == "impute":
+        full = impute(run, task.source, task.out, task.settings)
+        return ShardResult(full.n, said=full.notes, fills={"filled": full.columns, "spread": full.spreads})
     written = getattr(apply, task.task)(run, task.source, task.out, task.settings, **task.options)
-    return written.n, None, written.said
+    return ShardResult(written.n, said=tuple(written.said))
 
 
 @lru_cache(maxsize=1)  # a worker gets many shards of the same run
