@@ -104,10 +104,47 @@ def test_the_data_is_the_last_name_that_is_no_recipe(own_run: Run) -> None:
     assert compare.parted(["modern", "vae", "table.csv"]) == (["modern", "vae"], "table.csv")
     assert compare.parted(["modern", "vae"]) == (["modern", "vae"], "mnist-2k")
     assert compare.parted([str(own_run.path)]) == ([str(own_run.path)], "mnist-2k")
-    with pytest.raises(UsageError, match=r"table\.csv is data"):
-        compare.parted(["table.csv"])
+    with pytest.raises(UsageError, match=r"my table\.csv is data") as caught:
+        compare.parted(["my table.csv"])
+    assert caught.value.fix == "name recipes before the data: `isthmus compare modern vae 'my table.csv'`"
     with pytest.raises(UsageError, match="'0,x' is not a list of seeds"):
         compare.seeds_of("0,x")
+
+
+def test_fault_188_data_beside_runs_alone_is_refused(own_run: Run) -> None:
+    with pytest.raises(UsageError, match="mnist is neither a recipe nor a run, and runs alone") as caught:
+        compare.parted([str(own_run.path), "mnist"])
+    assert caught.value.fix == "leave out mnist, or name recipes to train on it"
+
+
+def test_runs_alone_are_compared_on_their_own_data(denoiser: Run, tmp_path: Path) -> None:
+    found = compare.compare([str(denoiser.path)], out=tmp_path / "out", show=False)
+    assert found.data == denoiser.metrics["data"]["name"] != "mnist-2k"
+
+
+def test_a_run_without_metrics_is_named(copy: Path, tmp_path: Path) -> None:
+    (copy / "metrics.json").unlink()
+    with pytest.raises(UsageError, match=r"has no metrics\.json yet, because it is not finished") as caught:
+        compare.compare([str(copy)], out=tmp_path / "out", show=False)
+    assert caught.value.fix == f"finish it with `isthmus resume {copy}`"
+
+
+def test_fault_188_data_in_front_of_the_recipes_is_told_where_to_go(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="mnist-2k is data, but it is not the last name") as caught:
+        compare.compare(["mnist-2k", "modern"], out=tmp_path / "out", show=False)
+    assert caught.value.fix == "name the data last, after the recipes and runs"
+
+
+@pytest.mark.parametrize("names", [["modren"], ["vae", "modren"], ["modren", "vae", "mnist-2k"]])
+def test_fault_188_a_misspelled_recipe_is_not_taken_for_data(names: list[str], tmp_path: Path) -> None:
+    def called() -> None:
+        members, data = compare.parted(names)
+        compare.compare(members, data, out=tmp_path / "out", show=False)
+
+    with pytest.raises(UsageError, match="unknown recipe or run 'modren'") as caught:
+        called()
+    assert str(caught.value.fix).startswith("did you mean 'modern'?")
+    assert not (tmp_path / "out").exists()
 
 
 def test_runs_that_were_tested_on_other_data_are_not_ranked(own_run: Run, denoiser: Run, tmp_path: Path) -> None:
@@ -120,7 +157,7 @@ def test_runs_that_were_tested_on_other_data_are_not_ranked(own_run: Run, denois
     [
         ("mse", 0.00756, 5.9e-5, "0.00756 ± 0.00006"),
         ("mse", 0.01, None, "0.0100"),
-        ("knn", 0.9612, 0.0016, "96.12 % ± 0.16"),
+        ("knn", 0.9612, 0.0016, "96.12% ± 0.16"),
         ("parameters", 1_075_488, 0.0, "1,075,488"),
         ("seconds", 69.2, 38.4, "69 ± 38"),
         ("psnr_db", 22.289, 0.027, "22.29 ± 0.03"),

@@ -38,6 +38,12 @@ def test_a_step_of_a_factor_of_four_counts_as_two_doublings() -> None:
     assert choice == "8"
 
 
+def test_a_value_that_is_written_in_two_ways_is_one_value() -> None:
+    choice, reason = sweep.choose("lr", [point("1e-3", 0.5), point("0.001", 0.5), point("2e-3", 0.3)])
+    assert choice is None
+    assert "from 0.001 on, each doubling explains 20.0% more" in reason
+
+
 def test_where_it_never_stops_nothing_is_chosen_and_words_are_not_ordered() -> None:
     choice, reason = sweep.choose("z_size", [point("2", 0.5), point("4", 0.3)])
     assert choice is None
@@ -58,6 +64,12 @@ def test_a_grid_without_values_is_refused(grid: list[str], message: str) -> None
         sweep.parse_grid(grid)
     with pytest.raises(UsageError, match="z_sise"):
         sweep.parse_grid(["z_sise=2,4"])
+
+
+def test_fault_189_a_setting_is_swept_once() -> None:
+    with pytest.raises(UsageError, match=r"the setting model\.z_size is named twice") as caught:
+        sweep.parse_grid(["z_size=2,4", "lr=1e-3,1e-2", "model.z_size=8,16"])
+    assert caught.value.fix == "list all its values once: model.z_size=…,…"
 
 
 def test_a_sweep_leaves_runs_a_table_and_a_picture(tmp_path: Path) -> None:

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from isthmus.data.named.catalog import name_of
+from isthmus.data.named.hub import is_hub
 from isthmus.data.tables.writing import write_table
-from isthmus.errors import DataError, IsthmusError, UsageError
+from isthmus.errors import DataError, IsthmusError, UsageError, unknown
 from isthmus.evaluation.figures import canvas
 from isthmus.evaluation.figures.strips import side_by_side
 from isthmus.evaluation.metrics.label_probe import knn_accuracy
 from isthmus.pipeline import run_batches
 from isthmus.recipes import RECIPES
 from isthmus.runs import finding
-from isthmus.runs.folder import RunFolder
+from isthmus.runs.folder import METRICS, RunFolder
 from isthmus.system import files
 from isthmus.tools.exploration.encoded_samples import coded
 from isthmus.tools.sampling.made import visible
 from isthmus.tools.sampling.resemblance import Judges, resemblance
 from isthmus.tools.sampling.sampling import draw_samples
 from isthmus.training.display import AbstractDisplay, display_of
-from isthmus.wording import label, printable
+from isthmus.wording import label, printable, shell_word
 
 DRAWN = 1_000  # samples for precision and recall, which gives a standard error of about 0.01
 SHOWN = 10  # test images in the picture
@@ -92,14 +95,16 @@ def compare(
 ) -> ComparisonTable:  # fmt: skip
     """Trains each recipe in `names` once per seed and measures all in the same way. Named runs are not trained again.
 
-    Writes comparison.json, .md, .csv and, for images, .png next to the runs. The slowest results after training are
-    saved in each run, so the same call continues where it was stopped.
+    Writes comparison.json, .md, .csv and, for images, .png next to the runs. What takes longest after training is saved
+    in each run, so the same call continues where it was stopped.
 
     Raises: UsageError for a name that is neither a recipe nor a run.
     """
     display = display_of(show)
-    recipes = [name for name in names if name in RECIPES]
-    given = {name: finding.find(name) for name in names if name not in RECIPES}
+    recipes = [name for name in dict.fromkeys(names) if name in RECIPES]
+    given = {name: _given_run(name) for name in names if name not in RECIPES}
+    if given and not recipes:  # `data` is for training; these runs were tested on their own data
+        data = next(iter(given.values())).metrics["data"]["name"]
     jobs = [_job(recipe, seed, seeds, settings or {}) for recipe in recipes for seed in seeds]
     folder = run_batches.folder_for(out, f"compare-{name_of(data) or Path(data).stem}")
     found = run_batches.carry_out(folder, jobs, data, display) if jobs else {}
@@ -154,14 +159,21 @@ def measured(run: RunFolder, judges: Judges | None = None) -> dict[str, float]:
 def parted(names: Sequence[str]) -> tuple[list[str], str]:
     """Splits `names` into recipes and runs, and the data: the last name if it is neither, else the default.
 
-    Raises: UsageError if there is no recipe or run.
+    Raises: UsageError if there is no recipe or run, if the last name is a misspelled recipe, or for data next to runs
+    alone, which are not trained or tested again.
     """
     *members, last = names
     if last in RECIPES or _is_run(last):
-        members, last = [*members, last], "mnist-2k"
+        return [*members, last], "mnist-2k"
+    if not _can_be_data(last) and (not members or _is_nearly_a_recipe(last)):
+        raise unknown("recipe or run", last, RECIPES, code="USAGE-COMPARE")
     if not members:
         message = f"{last} is data, but no recipe or run is named."
-        raise UsageError("USAGE-COMPARE", message, fix=f"name recipes: isthmus compare modern vae {last}")
+        fix = f"name recipes before the data: `isthmus compare modern vae {shell_word(last)}`"
+        raise UsageError("USAGE-COMPARE", message, fix=fix)
+    if not RECIPES.keys() & set(members):
+        message = f"{last} is neither a recipe nor a run, and runs alone are not tested again on other data."
+        raise UsageError("USAGE-COMPARE", message, fix=f"leave out {shell_word(last)}, or name recipes to train on it")
     return members, last
 
 
@@ -171,6 +183,31 @@ def seeds_of(text: str) -> list[int]:
     if not all(part.isdecimal() for part in parts):
         raise UsageError("USAGE-SEEDS", f"{text!r} is not a list of seeds.", fix="for example --seeds 0,1,2")
     return list(dict.fromkeys(map(int, parts)))
+
+
+def _given_run(name: str) -> RunFolder:
+    """Raises: UsageError for a name that is neither a recipe nor a run, with the recipe that it resembles, and for a
+    run that is not finished.
+    """
+    if not _is_run(name) and (name_of(name) or is_hub(name)):
+        message = f"{name} is data, but it is not the last name."
+        raise UsageError("USAGE-COMPARE", message, fix="name the data last, after the recipes and runs")
+    if not os.path.lexists(name) and not _is_run(name) and _is_nearly_a_recipe(name):
+        raise unknown("recipe or run", name, RECIPES, code="USAGE-COMPARE")
+    run = finding.find(name)
+    if not run.metrics:
+        message = f"{run.path} has no {METRICS} yet, because it is not finished."
+        raise UsageError("USAGE-COMPARE", message, fix=f"finish it with `isthmus resume {shell_word(run.path)}`")
+    return run
+
+
+def _can_be_data(text: str) -> bool:
+    """Whether it is the name of a data set, exists, or is written like a path."""
+    return bool(name_of(text)) or is_hub(text) or os.path.lexists(text) or any(c in text for c in "./\\*?[")
+
+
+def _is_nearly_a_recipe(name: str) -> bool:
+    return bool(get_close_matches(name, RECIPES, n=1))
 
 
 def _is_run(name: str) -> bool:
@@ -205,7 +242,7 @@ def _row(name: str, members: Sequence[RunFolder | IsthmusError], judges: Judges)
 def _cell(key: str, value: Mapping[str, Any] | None) -> str:
     if value is None or not math.isfinite(value["mean"]):
         return ""
-    factor, unit = (100, " %") if key == "knn" else (1, "")
+    factor, unit = (100, "%") if key == "knn" else (1, "")
     mean, sd = value["mean"] * factor, None if value["sd"] is None else value["sd"] * factor
     digits = DIGITS.get(key, max(0, 2 - math.floor(math.log10(abs(mean)))) if mean else 0)  # else 3 significant digits
     if digits > MOST_DIGITS:

@@ -80,7 +80,7 @@ def sweep(
     For values that are lists themselves, use an x: "hidden=512x256,256". Writes sweep.json, .csv and .png next to the
     runs; the same call continues where it was stopped.
 
-    Raises: UsageError for an unknown setting, or one with fewer than two values.
+    Raises: UsageError for an unknown setting, one with fewer than two values, or one that is named twice.
     """
     display = display_of(show)
     names, values = parse_grid(grid)
@@ -106,21 +106,30 @@ def sweep(
 
 
 def parse_grid(grid: Sequence[str]) -> tuple[tuple[str, ...], list[list[str]]]:
-    """`["z_size=2,4"]` -> `(("z_size",), [["2", "4"]])`. Raises: UsageError for a setting without two values."""
+    """`["z_size=2,4"]` -> `(("z_size",), [["2", "4"]])`. Raises: UsageError for a setting that is named
+    twice, or without two values.
+    """
     names, values = [], []
     for text in grid:
         name, equals, listed = text.partition("=")
         found = [value.strip() for value in listed.split(",") if value.strip()]
         if not equals or len(found) < 2:
             message = f"{text!r} does not list at least two values to try."
-            raise UsageError("USAGE-SWEEP", message, fix="list them like this: z_size=2,4,8,16")
-        where_is(name.strip())
+            raise UsageError("USAGE-SWEEP", message, fix="list them like this: z_size=2,4,8,16; the data comes first")
+        _refuse_twice(name.strip(), names)
         names.append(name.strip())
         values.append(list(dict.fromkeys(found)))
     if not names:
         message = "no setting is given."
         raise UsageError("USAGE-SWEEP", message, fix="name a setting with its values: z_size=2,4,8,16")
     return tuple(names), values
+
+
+def _refuse_twice(name: str, names: Sequence[str]) -> None:
+    address = where_is(name)
+    if address in map(where_is, names):
+        message = f"the setting {name} is named twice."
+        raise UsageError("USAGE-SWEEP", message, fix=f"list all its values once: {name}=…,…")
 
 
 def choose(name: str, points: Sequence[Point]) -> tuple[str | None, str]:
@@ -130,7 +139,7 @@ def choose(name: str, points: Sequence[Point]) -> tuple[str | None, str]:
     the error of the mean. Returns (None, reason) if there is no such value.
     """
     try:
-        known = sorted(((float(p.values[0]), p) for p in points), key=lambda pair: pair[0])
+        known = sorted({float(p.values[0]): p for p in points}.items(), key=lambda pair: pair[0])
     except ValueError:
         known = []
     if len(known) < 2 or known[0][0] <= 0:
