@@ -62,7 +62,7 @@ def test_fault_49_69_a_killed_process_is_named_and_costs_nothing(found: Any, fol
     assert codes == [5, -9]
     assert first["error"].startswith("rank 1 (process ")
     assert "has ended without an error message, so it was probably killed; it held " in first["error"]
-    assert first["error"].endswith(" were free. Everything up to epoch 3, step 0 of 10 is saved.")
+    assert first["error"].endswith(" were free. Everything up to epoch 2 of 6 is saved.")
     assert first["fix"] == f"continue with `isthmus resume {folder / 'killed'}`, with any number of processes"
     codes, paths = found["resumed by three"]
     assert (codes, set(paths)) == ([0, 0, 0], {str(folder / "killed")})
@@ -81,7 +81,7 @@ def test_fault_69_the_last_error_of_a_process_is_told_by_the_first(found: Any, f
 def test_fault_69_a_process_that_hangs_is_named_after_the_time_out(found: Any) -> None:
     codes, (first, second) = found["hanging"]
     assert codes == [5, 5]
-    assert "did not respond within 3 s. Everything up to epoch 3, step 0 of 10 is saved." in first["error"]
+    assert "did not respond within 3 s. Everything up to epoch 2 of 6 is saved." in first["error"]
     assert first["error"].startswith("rank 1 (process ")
     assert second["error"].endswith("has ended because it had lost another process.")
 

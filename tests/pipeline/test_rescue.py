@@ -16,6 +16,7 @@ import tiny
 from isthmus.api import Run
 from isthmus.errors import FolderGoneError, ModelFileError, ResourceError
 from isthmus.pipeline import execution, rescue
+from isthmus.training.trainer import Progress
 from tiny import FAST, Said
 
 
@@ -132,6 +133,11 @@ def test_fault_96_a_link_that_is_put_into_a_run_in_training_is_not_followed(imag
     assert caught.value.exit_code == 4
     assert sorted(path.name for path in docs.iterdir()) == ["latest", "step-000000005"]  # what was moved there
     assert isthmus.resume(tmp_path / "a-rescued", show=False).metrics["epochs"] == 3
+
+
+def test_the_last_trained_step_is_named_by_the_epoch_that_it_belongs_to() -> None:
+    assert rescue.reached(Progress(epochs=5, batches=10, epoch=3, batch=8)) == "epoch 4, step 8 of 10"
+    assert rescue.reached(Progress(epochs=5, batches=10, epoch=3)) == "epoch 3 of 5"
 
 
 def test_a_second_rescue_takes_the_next_name_and_a_full_disk_is_said(

@@ -38,7 +38,7 @@ def test_fault_54_55_an_interrupted_run_is_resumed_to_the_same_end(
     whole = isthmus.train(images, out=tmp_path / "whole", **given)
     part = tmp_path / "a part"
     with pytest.raises(
-        Interrupted, match=r"stopped in epoch 2, step 8 of 10; everything up to this step is saved"
+        Interrupted, match=r"stopped in epoch 2, step 8 of 10; everything trained so far is saved"
     ) as caught:
         isthmus.train(images, out=part, **given | {"show": Said(stop_at=18)})
     assert caught.value.exit_code == 143
@@ -48,7 +48,7 @@ def test_fault_54_55_an_interrupted_run_is_resumed_to_the_same_end(
         isthmus.resume(part, show=Said(stop_at=38, number=signal.SIGINT))
     said = Said()
     resumed = isthmus.resume(part, show=said)
-    assert any(line == "continuing after epoch 3, step 8" for line in said.lines)
+    assert any(line == "continuing in epoch 4, step 8 of 10" for line in said.lines)
     tiny.assert_same_weights(resumed, whole)
     assert tiny.costs_of(resumed) == tiny.costs_of(whole)
     assert resumed.metrics["test"] == whole.metrics["test"]

@@ -17,7 +17,7 @@ from isthmus.evaluation.verdicts.judge import judge
 from isthmus.models.abstract_model import AbstractModel
 from isthmus.pipeline.beginning import Checkpoint, begin
 from isthmus.pipeline.reporting import code_moments, report_at_end
-from isthmus.pipeline.rescue import rescuing
+from isthmus.pipeline.rescue import reached, rescuing
 from isthmus.randomness import generator_for
 from isthmus.report.run_data import RunData
 from isthmus.runs import folder
@@ -204,10 +204,9 @@ def _run(run: RunFolder, trainer: Trainer, display: AbstractDisplay) -> Progress
         display.say(line)
     if progress.stopped_by == "interrupted":
         run.write_record(ended="interrupted")
-        done = _reached(progress)
         raise Interrupted(
             "INTERRUPTED",
-            f"stopped in {done}; everything up to this step is saved.",
+            f"stopped {_place(progress)}; everything trained so far is saved.",
             exit_code=progress.exit_code,
             fix=f"continue with `{run.how_to_go_on}`",
         )
@@ -220,7 +219,7 @@ def _left_alone(
     """Saves all finished steps, and returns the error with a message that says so."""
     trainer.save()
     run.write_record(ended="interrupted", error=error.message)
-    message = f"{error.message} Everything up to {_reached(trainer.progress)} is saved."
+    message = f"{error.message} Everything up to {reached(trainer.progress)} is saved."
     fix = f"continue with `{run.how_to_go_on}`, with any number of processes"
     if isinstance(error, DataLostError):
         fix = f"{error.fix}, then continue with `{run.how_to_go_on}`"
@@ -229,8 +228,10 @@ def _left_alone(
     return said
 
 
-def _reached(progress: Progress) -> str:
-    return f"epoch {progress.epoch + 1}, step {progress.batch} of {progress.batches}"
+def _place(progress: Progress) -> str:
+    if not progress.step:
+        return "before the first step"
+    return f"{'in' if progress.batch else 'after'} {reached(progress)}"
 
 
 def _show_epoch(row: dict[str, Any], trainer: Trainer, display: AbstractDisplay) -> None:
@@ -264,7 +265,7 @@ def _announce(
         + _time_needed(prepared, model, trainer)
     )
     if going_on:
-        display.say(f"continuing after epoch {p.epoch}" + (f", step {p.batch}" if p.batch else ""))
+        display.say(f"continuing {_place(p)}")
     display.say(f"run folder: {run.path}")
 
 

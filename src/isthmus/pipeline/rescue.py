@@ -16,7 +16,7 @@ from isthmus.runs.record import as_recorded
 from isthmus.system import checksums
 from isthmus.system.places import is_gone, nearest
 from isthmus.training.prepared import Prepared
-from isthmus.training.trainer import Trainer
+from isthmus.training.trainer import Progress, Trainer
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def rescuing(run: RunFolder, prepared: Prepared, trainer: Trainer) -> Iterator[N
         if kept is None:
             message = f"{error.message} The training could not be saved in any folder above it."
             raise type(error)(error.code, message, fix="free disk space, and train again") from None
-        message = f"{error.message} Everything up to {_reached(trainer)} is saved in {kept.path}."
+        message = f"{error.message} Everything up to {reached(trainer.progress)} is saved in {kept.path}."
         raise type(error)(error.code, message, fix=f"continue with `{kept.how_to_go_on}`") from None
 
 
@@ -71,7 +71,11 @@ def _made(parent: Path, name: str) -> Path:
     raise AssertionError("counting ends")
 
 
-def _reached(trainer: Trainer) -> str:
-    progress = trainer.progress
-    amid = f", step {progress.batch} of {progress.batches}" if progress.batch else ""
-    return f"epoch {progress.epoch} of {progress.epochs}{amid}"
+def reached(progress: Progress) -> str:
+    """The last step that was trained: `epoch 4, step 8 of 10`, or `epoch 4 of 5` if that epoch is complete."""
+    if progress.batch:
+        return f"epoch {progress.epoch + 1}, step {progress.batch} of {progress.batches}"
+    return f"epoch {progress.epoch} of {progress.epochs}"
+
+
+__all__ = ["reached", "rescuing"]
