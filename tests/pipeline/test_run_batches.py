@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import tiny
-from isthmus.errors import DataError, DivergedError, Interrupted, IsthmusError, UsageError
+from isthmus.errors import DataError, DivergedError, Interrupted, IsthmusError, ModelFileError, UsageError
 from isthmus.pipeline import run_batches
 from isthmus.pipeline import train as pipeline
 from isthmus.runs.folder import RunFolder
@@ -59,10 +59,10 @@ def test_a_stop_is_gone_on_from(data: str, tmp_path: Path, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         patch.setattr(run_batches, "_one", stopping(at="b"))
         with pytest.raises(Interrupted) as caught:
-            run_batches.carry_out(tmp_path / "out", JOBS, data, Quiet())
-    assert f"--out {tmp_path / 'out'}" in str(caught.value.fix)
+            run_batches.carry_out(tmp_path / "an out", JOBS, data, Quiet())
+    assert str(caught.value.fix).endswith(f" --out '{tmp_path / 'an out'}'")
     shown = tiny.Said()
-    done = run_batches.carry_out(tmp_path / "out", JOBS, data, shown)
+    done = run_batches.carry_out(tmp_path / "an out", JOBS, data, shown)
     assert all(isinstance(run, RunFolder) and run.is_judged for run in done.values())
 
 
@@ -79,8 +79,11 @@ def stopping(at: str) -> object:
 
 def test_another_series_or_other_files_are_not_mixed_in(data: str, tmp_path: Path) -> None:
     run_batches.carry_out(tmp_path / "out", JOBS[:1], data, Quiet())
-    with pytest.raises(UsageError, match="contains a series with different settings"):
+    with pytest.raises(UsageError, match="contains a series with other settings or data"):
         run_batches.carry_out(tmp_path / "out", JOBS, data, Quiet())
+    (tmp_path / "out" / "plan.json").write_text("{")
+    with pytest.raises(ModelFileError, match=r"plan\.json cannot be read: Expecting property name"):
+        run_batches.carry_out(tmp_path / "out", JOBS[:1], data, Quiet())
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(UsageError, match="mine is not empty"):

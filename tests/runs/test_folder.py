@@ -57,7 +57,7 @@ def test_fault_58_a_folder_that_holds_something_is_refused_and_left_alone() -> N
     with pytest.raises(FolderInUseError, match="mine exists and is not empty") as caught:
         new_folder("mine", "x")
     assert caught.value.exit_code == 7
-    assert "isthmus resume mine" in str(caught.value.fix)
+    assert caught.value.fix == "name another folder with --out"  # there is no run to continue
     assert Path("mine/thesis.txt").read_text() == "the only copy"
     Path("file").write_text("")
     with pytest.raises(FolderInUseError, match="file exists"):
@@ -66,7 +66,7 @@ def test_fault_58_a_folder_that_holds_something_is_refused_and_left_alone() -> N
 
 def test_fault_58_the_way_to_go_on_can_be_pasted_into_a_shell() -> None:
     Path("my run").mkdir()
-    Path("my run/a").write_text("")
+    Path("my run/run.json").write_text("")
     with pytest.raises(FolderInUseError) as caught:
         new_folder("my run", "x")
     assert "isthmus resume 'my run'" in str(caught.value.fix)
@@ -98,11 +98,12 @@ def test_no_runs_and_unknown_runs_say_what_there_is() -> None:
     with pytest.raises(UsageError, match="there are no runs") as caught:
         find("latest")
     assert caught.value.exit_code == 2
-    with pytest.raises(UsageError, match=r"nowhere is not a run folder \(it has no run.json\)") as caught:
+    with pytest.raises(UsageError, match=r"there is no run nowhere, neither as a folder nor in runs/\.") as caught:
         find("nowhere")
     assert "isthmus train" in str(caught.value.fix)
     made("runs/a-1")
-    with pytest.raises(UsageError) as caught:
+    Path("nowhere").mkdir()
+    with pytest.raises(UsageError, match=r"nowhere is not a run folder \(it has no run.json\)") as caught:
         find("nowhere")
     assert caught.value.fix == "use one of: a-1, or latest"
 

@@ -131,7 +131,8 @@ def test_fault_63_what_a_later_isthmus_wrote_is_named_and_never_replaced(part: s
         ("codes", "`isthmus sample a -o OUT` recreates it"),
         ("map", "`isthmus serve a` recreates it"),
         ("features/thick", "`isthmus feature learn a thick …` recreates it"),
-        ("set", "the tools work without it"),
+        ("set", "the tools work without it, but report less"),
+        ("fill_errors", "`isthmus impute` works without it, but fills in less accurate values"),
     ],
 )
 def test_fault_60_a_broken_part_is_named_with_what_makes_it_anew(part: str, maker: str, run: Path) -> None:

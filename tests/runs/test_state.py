@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from isthmus.api import Run
+from isthmus.errors import ModelFileError
 from isthmus.runs.state import damage, has_begun, kept_if_begun, state
+from isthmus.system import files
 from isthmus.system.lock import FolderLock
 
 
@@ -108,6 +110,17 @@ def test_fault_a_model_that_is_not_whole_is_told(name: str, cut: int | None, wor
     found = damage(Run(copy))
     assert found is not None
     assert words in found.message
+    config = f"train again with `isthmus train --config {copy / 'config.toml'}`"
+    assert found.fix == f"use another copy of it, or {config}"
+    shutil.move(copy / "model", copy.parent / "alone")
+    found = _refused(copy.parent / "alone")
+    assert found.fix == "use another copy of it, or train again"
+
+
+def _refused(model: Path) -> ModelFileError:
+    with pytest.raises(ModelFileError) as caught:
+        files.verify_folder(model)
+    return caught.value
 
 
 def test_a_model_that_is_gone_is_told_and_one_that_is_not_made_yet_is_not(copy: Path) -> None:

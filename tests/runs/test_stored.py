@@ -41,6 +41,7 @@ HISTORIES = {
     "epoch,a\n1,x\n": "line 2: could not convert string to float: 'x'",
     "epoch,a\n1,2,3\n": "line 2: 3 cells for 2 columns",
     "epoch,a\n1\n": "line 2: 1 cell for 2 columns",
+    "epoch\n1,2\n": "line 2: 2 cells for 1 column\\.",
     "epoch,a\n1,0.5\n3,0.5\n": "line 3: epoch 3 where 2 should be",
     "epoch,a\nx,0.5\n": "line 2: invalid literal",
     "epoc,a\n1,0.5\n": "line 1: the header has no epoch column",

@@ -33,8 +33,20 @@ def test_without_latent_folder_the_data_is_needed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"has changed since .* was trained on it"):
         _ = run.latent
     path.unlink()
-    with pytest.raises(DataError, match="can no longer be read"):
+    with pytest.raises(DataError, match="can no longer be read") as caught:
         _ = Run(run.path).latent
+    assert caught.value.fix == f"put {path} back where it was"
+
+
+def test_all_files_that_a_run_reads_are_named(tmp_path: Path) -> None:
+    path, test = tmp_path / "data.npy", tmp_path / "test.npy"
+    np.save(path, tiny.table())
+    np.save(test, tiny.table(seed=1))
+    run = isthmus.train(path, test=str(test), out=tmp_path / "run", show=False, epochs=1, **tiny.SMALL)
+    test.unlink()
+    with pytest.raises(DataError, match=r"test\.npy") as caught:
+        _ = Run(run.path).prepared
+    assert caught.value.fix == f"put {path} and {test} back where they were"
 
 
 def test_a_folder_of_data_in_memory_keeps_its_latent_but_not_its_data(tmp_path: Path) -> None:

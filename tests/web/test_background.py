@@ -67,7 +67,7 @@ def test_the_page_is_there_as_long_as_the_training_and_no_longer(denoiser: Run) 
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
-    with pytest.raises(ResourceError, match="is not a run folder") as caught, BackgroundServer(print) as server:
+    with pytest.raises(ResourceError, match="there is no run ") as caught, BackgroundServer(print) as server:
         server.begin(tmp_path / "nowhere")
     assert caught.value.code == "RESOURCE-SERVE"
     assert "without --serve" in (caught.value.fix or "")

@@ -45,7 +45,8 @@ def settings_changed(run: RunFolder) -> dict[str, str]:
     refused = [f"{name}: {change}" for name, change in sentences.items() if name not in GOES_ON | ELSEWHERE]
     if refused:
         n = counted(len(refused), "setting")
-        message = f"{n} in {run.path / CONFIG} changed since the run began; only epochs and lr may change."
+        message = f"{n} in {run.path / CONFIG} changed since the run began"
+        message += "; only epochs, lr, device settings and data paths may change."
         again = f"isthmus train --config {shell_word(run.path / CONFIG)}"
         fix = f"restore the old values, or train a new run with `{again}`"
         raise UsageError("USAGE-RESUME", message, fix=fix, problems=refused)
@@ -79,7 +80,7 @@ def _difference(role: str, then: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _size(about: dict[str, Any]) -> str:
-    return f"{about.get('n', 0):,} samples, {_as_text(about.get('shape'))} {about.get('dtype')}"
+    return f"{counted(about.get('n', 0), 'sample')}, {_as_text(about.get('shape'))} {about.get('dtype')}"
 
 
 def conditions_changed(run: RunFolder, prepared: Prepared) -> list[str]:

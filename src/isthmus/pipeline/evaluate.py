@@ -31,6 +31,7 @@ from isthmus.tools.inference.intake import read_given, read_input
 from isthmus.training import prepare
 from isthmus.training.display import Quiet
 from isthmus.training.prepared import IN_MEMORY, Prepared
+from isthmus.wording import shell_word
 
 
 def evaluate(
@@ -43,7 +44,7 @@ def evaluate(
     binarize: str = "none",
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Measures the metrics of a trained run again. Other `data` is used as test data as a whole, and named in them.
+    """Measures the metrics of a trained run again. Other `data` is all used as test data, and the metrics name it.
 
     `run`: a `Run`, its folder, a name under `runs/`, or "latest". `data`: a name or path, or an array, tensor, data
     frame, Dataset or DataLoader. `target`: the clean target for noisy `data`, in the same forms. If a run was trained
@@ -97,7 +98,9 @@ def _refuse_without(run: RunFolder, data: Any, settings: Mapping[str, Any] | Non
     """Raises: UsageError if the caller must pass data to measure this run; before anything is read."""
     if target is not None and data is None:
         message = "a target is given without the noisy data that it belongs to."
-        raise UsageError("USAGE-EVALUATE", message, fix=f"isthmus evaluate {run.path} NOISY --target CLEAN")
+        clean = shell_word(target) if isinstance(target, str | Path) else "CLEAN"
+        fix = f"name the noisy data as well: `isthmus evaluate {shell_word(run.path)} NOISY --target {clean}`"
+        raise UsageError("USAGE-EVALUATE", message, fix=fix)
     if settings and data is None:
         message = f"{', '.join(settings)}: reading options apply only to other data, but no data is given."
         raise UsageError("USAGE-EVALUATE", message, fix="name the data after the run, or omit the options")

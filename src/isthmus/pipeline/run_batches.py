@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from isthmus.errors import Interrupted, IsthmusError, UsageError
+from isthmus.errors import Interrupted, IsthmusError, ModelFileError, UsageError
 from isthmus.pipeline import train
 from isthmus.pipeline.resume import resume
 from isthmus.runs import finding
 from isthmus.runs import folder as runs
 from isthmus.runs.folder import RunFolder
 from isthmus.settings import merge
-from isthmus.system import files
+from isthmus.system import files, regular
 from isthmus.training.display import AbstractDisplay
 from isthmus.training.trainer import Progress
-from isthmus.wording import duration
+from isthmus.wording import duration, shell_word
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def carry_out(
 ) -> dict[str, RunFolder | IsthmusError]:
     """Trains what is not finished yet. A job that fails does not stop the others; its error is its result.
 
-    Raises: UsageError for a folder with another series, or an unknown setting; Interrupted; the first error if every
-    job fails.
+    Raises: UsageError for a folder with another series, or an unknown setting; ModelFileError if the plan of the series
+    cannot be read; Interrupted; the first error if every job fails.
     """
     for job in jobs:
         train.configure(data, job.recipe, job.settings, {})  # finds mistakes in any job before the first one trains
@@ -59,7 +59,7 @@ def carry_out(
         try:
             done[job.name] = _one(path, job, data, show)
         except Interrupted as error:
-            error.fix = f"continue with the same command and --out {folder}"
+            error.fix = f"continue with the same command and --out {shell_word(folder)}"
             raise
         except IsthmusError as error:
             show.say(f"{job.name} failed: {error.message}")
@@ -114,13 +114,22 @@ def _write_plan(folder: Path, jobs: Sequence[Job], data: str) -> None:
     plan = json.loads(json.dumps(plan, default=str))
     path = folder / finding.PLAN
     if path.is_file() and any(folder.glob(f"*/{runs.RECORD}")):  # a plan may change until its first run begins
-        if json.loads(path.read_text(encoding="utf-8")) != plan:
-            message = f"{folder} contains a series with different settings."
-            raise UsageError("USAGE-SERIES", message, fix="repeat the same command, or name another folder with --out")
+        if _read_plan(path) != plan:
+            message = f"{folder} contains a series with other settings or data."
+            fix = "repeat the command that began it, or name another folder with --out"
+            raise UsageError("USAGE-SERIES", message, fix=fix)
         return
     if folder.is_dir() and any(other != path for other in folder.iterdir()):
         raise UsageError("USAGE-SERIES", f"{folder} is not empty.", fix="name a new folder with --out")
     files.write_json(path, plan)
+
+
+def _read_plan(path: Path) -> Any:
+    try:
+        return regular.read_json(path)
+    except (OSError, ValueError) as error:
+        message = f"{path} cannot be read: {regular.reason(error)}."
+        raise ModelFileError("RUN-FILE", message, fix="name another folder with --out") from None
 
 
 __all__ = ["Job", "carry_out", "folder_for"]

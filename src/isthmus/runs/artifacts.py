@@ -34,8 +34,12 @@ MAKERS = {
     "map": "isthmus serve {run}",
     "features": "isthmus feature learn {run} {name} …",
 }
-# Written only by training. Without these parts the tools still work, but report less.
-OF_TRAINING = {"set", "training_rows"}
+# Written only by training, and what the tools lose without them.
+OF_TRAINING = {
+    "set": "the tools work without it, but report less",
+    "training_rows": "the tools work without it, but report less",
+    "fill_errors": "`isthmus impute` works without it, but fills in less accurate values",
+}
 
 
 class Artifact(NamedTuple):
@@ -128,7 +132,7 @@ class Artifacts:
             return True
 
     def names(self, within: str = "") -> list[str]:
-        """The names of all parts, sorted; with `within="features"`, those below it, without the prefix."""
+        """The names of the parts in latent/ itself, sorted; with `within="features"`, of those in latent/features/."""
         folder = self._folder(within) if within else self.folder
         self._refuse_in_the_way(folder)
         return sorted(path.parent.name for path in folder.glob(f"*/{files.MANIFEST}") if path.parent.name[0] != ".")
@@ -137,7 +141,7 @@ class Artifacts:
         """The fix for a part that cannot be used."""
         folder = shell_word(self._folder(name))
         if name in OF_TRAINING:
-            return f"remove it with `rm -r {folder}`; the tools work without it"
+            return f"remove it with `rm -r {folder}`; {OF_TRAINING[name]}"
         return f"remove it with `rm -r {folder}`; `{self._maker(name)}` recreates it"
 
     @property
@@ -172,5 +176,6 @@ class Artifacts:
         pieces = name.split("/")
         if len(pieces) > 2 or not all(re.fullmatch(r"\w[\w .+-]{0,79}", piece) for piece in pieces):
             message = f"{name!r} is not a valid name for a part of {FOLDER}/."
-            raise UsageError("USAGE-NAME", message, fix="use letters, digits, spaces, and . + - _")
+            fix = "begin with a letter or digit; use at most 80 letters, digits, spaces, and . + - _"
+            raise UsageError("USAGE-NAME", message, fix=fix)
         return self.folder.joinpath(*pieces)

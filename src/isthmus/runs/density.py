@@ -131,7 +131,7 @@ class Density:
         except (KeyError, TypeError, ValueError, AttributeError, np.linalg.LinAlgError) as error:
             message = f"the density in the run folder cannot be used: {error}."
             raise ModelFileError(
-                "LATENT-FILE", message, fix="remove RUN/latent/density; it is recreated when it is needed"
+                "LATENT-FILE", message, fix="remove latent/density in the run folder; it is recreated when it is needed"
             ) from None
 
 

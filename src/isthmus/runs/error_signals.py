@@ -92,7 +92,7 @@ def log_surprise(model: AbstractModel, x: Tensor, usual: np.ndarray) -> np.ndarr
 
 def hidden_costs(model: AbstractModel, x: Tensor) -> Tensor:
     """The cost of each column of x (n, D) when only that column is hidden from the model, (n, K) float64 on the CPU; 0
-    for a gap. The model must be in evaluation mode.
+    for a missing value. The model must be in evaluation mode.
     """
     encoding = _encoding(model)
     K, found = len(encoding.blocks), []

@@ -1,4 +1,4 @@
-"""How well a run fills gaps: its error on hidden validation cells, by column, saved with the run."""
+"""How well a run fills gaps (missing values): its error on hidden validation cells, by column, saved with the run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from isthmus.training.prepared import Prepared
 
 PART = "fill_errors"
 MOST_ROWS = 5_000  # validation rows: few runs have more
-NAMED = {"category", "yes-no"}
+NAMED = {"category", "yes-no"}  # kinds of columns whose values are names
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the linear answer: finer steps differ by less than a few dozen cells can show
 CPU = torch.device("cpu")
 
@@ -52,7 +52,7 @@ class FillError(NamedTuple):
 def filled(
     model: AbstractModel, raw: np.ndarray, linear: LinearFill | None = None, shares: Sequence[float] = ()
 ) -> np.ndarray:
-    """Raw rows (N, K) with their gaps (NaN) filled by the model; `shares` is the linear answer's weight by column."""
+    """Raw rows (N, K) with their gaps (NaN) filled by the model; `shares` (K,) are the linear answer's weights."""
     x = resident(raw, model.preprocess, model.device)
     made = _x_hat(model, x)
     if linear is not None and any(shares):
@@ -172,7 +172,7 @@ def linear_fill(run_path: str | Path, model: AbstractModel) -> LinearFill | None
         message = (
             f"latent/{PART} in {run_path} cannot be used: its means and covariances do not match the model's size."
         )
-        raise ModelFileError("LATENT-FILE", message, fix=f"remove {kept.folder / PART}")
+        raise ModelFileError("LATENT-FILE", message, fix=kept.remedy(PART))
     return LinearFill(mean, covariance)
 
 
@@ -188,7 +188,7 @@ def fill_errors(run_path: str | Path, weights: str | None) -> dict[str, FillErro
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"latent/{PART} in {run_path} cannot be used: {error}."
-        raise ModelFileError("LATENT-FILE", message, fix=f"remove {kept.folder / PART}") from None
+        raise ModelFileError("LATENT-FILE", message, fix=kept.remedy(PART)) from None
 
 
 def _usual(values: np.ndarray, column: TableColumn) -> float:

@@ -33,11 +33,10 @@ def new_folder(out: str | Path | None, name: str) -> Path:
     if out is not None:
         path = Path(out)
         if os.path.exists(path) and (not path.is_dir() or any(p.name != ".lock" for p in path.iterdir())):
-            raise FolderInUseError(
-                "FOLDER-EXISTS",
-                f"{path} exists and is not empty.",
-                fix=f"continue that run (`isthmus resume {shell_word(path)}`), or name another folder with --out",
-            )
+            fix = "name another folder with --out"
+            if os.path.lexists(path / RECORD):
+                fix = f"continue that run (`isthmus resume {shell_word(path)}`), or {fix}"
+            raise FolderInUseError("FOLDER-EXISTS", f"{path} exists and is not empty.", fix=fix)
         return path
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
     stem = stem[:80]  # file systems allow 255 bytes, and a character can take four
@@ -74,7 +73,10 @@ def find(name: str | Path) -> RunFolder:
     names = [run.path.name for run in list_runs()]
     known = ", ".join(get_close_matches(str(name), names, n=3) or names[-5:])
     fix = f"use one of: {known}, or latest" if known else "train one with `isthmus train`"
-    raise UsageError("USAGE-RUN", f"{shortened(str(name))} is not a run folder (it has no {RECORD}).", fix=fix)
+    message = f"there is no run {shortened(str(name))}, neither as a folder nor in {HOME}/."
+    if os.path.lexists(name) or os.path.lexists(HOME / name):
+        message = f"{shortened(str(name))} is not a run folder (it has no {RECORD})."
+    raise UsageError("USAGE-RUN", message, fix=fix)
 
 
 def _foreign(path: Path) -> ModelFileError:

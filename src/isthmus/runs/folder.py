@@ -113,7 +113,7 @@ class RunFolder:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The current `metrics.json`; empty before the run has been evaluated."""
+        """The current `metrics.json`; empty before the run has been judged."""
         return self._read_once(METRICS, read_metrics, {})
 
     def _read_once(self, name: str, read: Callable[[Path], T], absent: T) -> T:

@@ -32,8 +32,9 @@ class SetFacts(NamedTuple):
     """For validation images: `dark` and `light` (n,), between which 98 % of the pixels lie, as network input.
 
     For the training rows of a table: quantiles `sizes` (5, D) of the absolute values of each column, its `mean` and
-    `deviation` (D,), in raw units. For a denoiser, results of noisy validation samples: `watched`, the errors of the
-    half that chose the best epoch, and `noisy`, those of the half that chose nothing; both None for other models.
+    `deviation` (D,), in raw units; `n_rows` is their number. For a denoiser, results of noisy validation samples:
+    `watched`, the log errors of the half that chose the best epoch, and `noisy`, the signals of the half that chose
+    nothing; both None for other models.
     """
 
     dark: np.ndarray
@@ -105,7 +106,7 @@ def levels(x: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 
 def column_sizes(rows: np.ndarray) -> np.ndarray:
-    """Quantiles (5, D) of the absolute values of columns (N, D), in float64; NaN for a column that is all gaps."""
+    """Quantiles (5, D) of the absolute values of columns (N, D), in float64; NaN for a column without any value."""
     there = np.abs(np.asarray(rows, np.float64))
     empty = np.isnan(there).all(0)
     there[:, empty] = 0.0

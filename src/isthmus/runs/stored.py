@@ -54,7 +54,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
         _expect("epoch" in names and len({*names}) == len(names), "the header has no epoch column, or a column twice")
         history = []
         for line, cells in enumerate(rows, start=2):
-            _expect(len(cells) == len(names), f"{counted(len(cells), 'cell')} for {len(names)} columns")
+            _expect(len(cells) == len(names), f"{counted(len(cells), 'cell')} for {counted(len(names), 'column')}")
             history.append(
                 {k: int(v) if k == "epoch" else float(v or "nan") for k, v in zip(names, cells, strict=True)}
             )

@@ -43,20 +43,22 @@ def read_again(
 
     Raises: DataError if the data was passed in memory, can no longer be read, or has changed.
     """
-    source = IN_MEMORY if config.data.target == IN_MEMORY else config.data.source
-    config = replace(
-        config, training=replace(config.training, device="auto")
-    )  # this machine may not have the original device
-    if source == IN_MEMORY:
+    about = config.data
+    paths = [path for path in (about.source, about.target, about.validation, about.test) if path]
+    sources = " and ".join(paths)
+    # This machine may not have the original device.
+    config = replace(config, training=replace(config.training, device="auto"))
+    if IN_MEMORY in (about.source, about.target):
         message = f"{run_path} was trained on data in memory, which was not saved."
         raise DataError("DATA-GONE", message, fix="train with a path or a name, so that the data can be read again")
     try:
         splits = (read or ReadOnce())(config)
     except IsthmusError as error:
         message = f"the data that {run_path} was trained on can no longer be read: {error.message}"
-        raise DataError("DATA-GONE", message, fix=f"put {source} back where it was") from None
-    if record.get("data", digests(splits)) != digests(splits):  # early runs have no such record
-        message = f"{source} has changed since {run_path} was trained on it."
+        fix = f"put {sources} back where it was" if len(paths) == 1 else f"put {sources} back where they were"
+        raise DataError("DATA-GONE", message, fix=fix) from None
+    if "data" in record and record["data"] != digests(splits):  # early runs have no such record
+        message = f"{' or '.join(paths)} has changed since {run_path} was trained on it."
         raise DataError("DATA-CHANGED", message, fix="restore the old data, or train again")
     return replace(prepare.prepare(config, splits), preprocess=preprocess)
 

@@ -21,7 +21,7 @@ from isthmus.errors import ModelFileError, ResourceError
 from isthmus.system import regular
 from isthmus.system.anchoring import anchored
 from isthmus.system.passing_errors import patiently
-from isthmus.system.places import guard, refuse_other_kinds
+from isthmus.system.places import guard, refuse_other_kinds, remedy
 from isthmus.system.swapping import PART, held, in_use, remove, standing, swap
 from isthmus.version import __version__
 from isthmus.wording import shortened
@@ -156,12 +156,12 @@ def _make_way(path: Path, within: Path | None) -> Path | None:
 def verify_folder(folder: Path, kind: str = "model or checkpoint", fix: str | None = None) -> dict[str, Any]:
     """Checks the size and SHA-256 of every file in a folder, and returns its manifest.
 
-    `kind` and `fix` are parts of the error: what the folder should be, and what to do.
+    `kind` and `fix` are parts of the error: what the folder should be, and what to do (default: `remedy`).
 
     Raises: ModelFileError for the first file that is missing, truncated, changed or not listed; or for a newer format.
     """
     what = f"{folder} is not a complete {kind}"
-    fix = fix or "use another copy of it, or train again with `isthmus train --config RUN/config.toml`"
+    fix = fix or remedy(folder)
     try:
         manifest = regular.read_json(folder / MANIFEST)
         refuse_newer(folder, int(manifest["format"]), manifest)

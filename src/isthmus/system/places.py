@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from isthmus.errors import FolderGoneError, ModelFileError
 from isthmus.system import regular
+from isthmus.wording import shell_word
 
-LOCK, RECORD = ".lock", "run.json"
+LOCK, RECORD, CONFIG = ".lock", "run.json", "config.toml"
 FOLDERS = {"checkpoint", "latent", "model"}  # folders of a run; everything else is a file with a suffix, or hidden
 HELD: dict[Path, Held] = {}  # the folders that this process has locked
 
@@ -87,7 +88,7 @@ def refuse_link(path: Path) -> None:
     """Raises: ModelFileError if `path` itself is a link."""
     if os.path.islink(path):
         message = f"{path} is a link (to {os.readlink(path)}); isthmus does not follow links in a run folder."
-        fix = "replace the link by its target, or remove it"
+        fix = "replace the link with its target, or remove it"
         raise ModelFileError("RUN-LINK", message, fix=fix)
 
 
@@ -113,6 +114,13 @@ def refuse_links(run: Path) -> None:
             folders[:], names[:] = _written(folders), _written(names)
         for name in sorted([*folders, *names]):
             refuse_link(Path(folder, name))
+
+
+def remedy(folder: Path) -> str:
+    """The fix for a damaged model or checkpoint, with the command that trains its run again if that is known."""
+    config = next((parent / CONFIG for parent in list(folder.parents)[:2] if (parent / CONFIG).is_file()), None)
+    again = "train again" if config is None else f"train again with `isthmus train --config {shell_word(config)}`"
+    return f"use another copy of it, or {again}"
 
 
 def nearest(folder: Path) -> list[Path]:
