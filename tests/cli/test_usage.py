@@ -19,6 +19,21 @@ from isthmus.cli.command_frame import run_guarded
             "isthmus score: missing argument INPUT.",
             "write it as `isthmus score RUN INPUT --out OUT`; see `isthmus score --help`",
         ),
+        (
+            "compare",
+            "isthmus compare: missing argument",
+            "write it as `isthmus compare RECIPE… [DATA]`; see `isthmus compare --help`",
+        ),
+        (
+            "sweep",
+            "isthmus sweep: missing argument",
+            "write it as `isthmus sweep [DATA] NAME=VALUES…`; see `isthmus sweep --help`",
+        ),
+        (
+            "report",
+            "isthmus report: missing argument",
+            "write it as `isthmus report RUN…`; see `isthmus report --help`",
+        ),
         ("train --epochs ten", "isthmus train: --epochs ten: expected a whole number.", "see `isthmus train --help`"),
         ("serve latest --port=-3", "isthmus serve: --port -3: ", "see `isthmus serve --help`"),
         ("sample latest -n", "isthmus sample: option '-n' requires an argument.", "see `isthmus sample --help`"),

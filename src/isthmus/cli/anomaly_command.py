@@ -27,7 +27,7 @@ def score(
     ] = None,
     sharding: Sharding,
 ) -> None:  # fmt: skip
-    """Find outliers (anomalies): a score (larger is more anomalous), a p-value, and whether it is an outlier.
+    """Find outliers (anomalies): each sample gets a score (larger: more anomalous) and a p-value; outliers are marked.
 
     \b
     Examples:

@@ -84,7 +84,7 @@ class Outline(typer.Typer):
 def command(
     app: typer.Typer, function: Callable[..., None], name: str | None = None, *, settings: tuple[str, ...] = ()
 ) -> None:
-    """Registers `function(io, …)` as a command, with the options --json, --quiet and --debug added.
+    """Registers `function(io, …)` as a command, with the options --threads, --json, --quiet and --debug added.
 
     `settings` are addresses of the configuration. Each becomes an option, and `function` gets those that were given.
     """
@@ -195,9 +195,8 @@ def _run(app: typer.Typer, arguments: Sequence[str]) -> int:
         message = f"an argument is nested too deeply ({error})."
         return _print_error(UsageError("USAGE-NESTED", message, fix="pass plain values, or lists of them"))
     except MemoryError:
-        return _print_error(
-            ResourceError("RESOURCE-MEMORY", "there is not enough memory.", fix="use fewer samples with --limit")
-        )
+        fix = "close other programs, or use fewer samples"
+        return _print_error(ResourceError("RESOURCE-MEMORY", "there is not enough memory.", fix=fix))
     except Exception as error:
         return _other(error, arguments)
     except BaseException as error:  # a Rust library panics if it cannot open a file

@@ -69,7 +69,8 @@ def sweep(
     rows = [[p.name, number(p.test_mse), number(p.pca_mse) if p.pca_mse else "–"] for p in found.points]
     lines = aligned([["", "test MSE", "PCA"], *rows])
     lines += [f"{name} failed: {why}" for name, why in found.failed.items()]
-    io.result(found.as_dict(), ["", *lines, "", found.reason, f"written to {found.folder}: sweep.json, .csv, .png"])
+    lines += ["", found.reason] if found.reason else [""]
+    io.result(found.as_dict(), ["", *lines, f"written to {found.folder}: sweep.json, .csv, .png"])
 
 
 def register(app: typer.Typer) -> None:

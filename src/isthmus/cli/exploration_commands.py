@@ -65,7 +65,7 @@ def neighbors(
     *, source: Searched = None, k: Annotated[int, typer.Option("-k", min=1, help="Number of neighbors.")] = 10,
     out: Picture = None,
 ) -> None:  # fmt: skip
-    """Find the samples nearest to IMAGE by their codes, next to the nearest by pixels.
+    """Find the samples nearest to IMAGE by their codes, and for comparison, the nearest by their values (pixels).
 
     \b
     Examples:
@@ -117,7 +117,7 @@ def duplicates(
         io.say(f"note: {sentence}")
     if out is not None and not drawn:
         io.say(f"note: no pairs found, so {out} was not written")
-    head = f"{about['n']:,} samples; equal pairs: {about['exact']:,}, nearly equal pairs: {about['near']:,}"
+    head = f"{counted(about['n'], 'sample')}; equal pairs: {about['exact']:,}, nearly equal pairs: {about['near']:,}"
     head += f", pairs across parts: {about['crossing']:,}" if len(result.parts) > 1 else ""
     lines = [_pair(pair) for pair in about["pairs"][:PRINTED]]
     lines += [f"… and {len(result.pairs) - PRINTED:,} more"] if len(result.pairs) > PRINTED else []

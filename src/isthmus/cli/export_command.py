@@ -10,6 +10,7 @@ import typer
 from isthmus.cli.command_frame import Io, command
 from isthmus.cli.inference_commands import RunName
 from isthmus.runs.finding import find
+from isthmus.wording import counted
 
 Onnx = Annotated[
     Path, typer.Option("-o", "--out", help="The .onnx file; -encoder.onnx and -decoder.onnx are written next to it.")
@@ -38,11 +39,11 @@ def export(io: Io, run: RunName, *, out: Onnx) -> None:
 def _sentence(exported: Any) -> list[str]:
     lines = [f"{file.path}: {file.part}, {file.takes} -> {file.gives}, {_difference(file)}" for file in exported.files]
     n = exported.files[0].n
-    return [*lines, f"opset {exported.opset}; each compared with the model on {n} samples"]
+    return [*lines, f"opset {exported.opset}; each compared with the model on {counted(n, 'sample')}"]
 
 
 def _difference(file: Any) -> str:
-    apart = f" ({file.n_apart} of {file.n} codes were rounded differently)" if file.n_apart else ""
+    apart = f" (rounded differently: {file.n_apart} of {counted(file.n, 'code')})" if file.n_apart else ""
     levels = {"uint8": " of 255", "uint16": " of 65,535"}.get(file.gives.partition(" ")[0], "")
     return f"largest difference {file.difference:.2g}{levels}{apart}"
 

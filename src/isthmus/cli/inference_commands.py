@@ -130,7 +130,7 @@ def impute(
     found = fill(_find(run), table, out, nested(settings))
     for sentence in found.said:
         io.say(f"note: {sentence}")
-    filled = f"{counted(found.n_filled, 'gap')} in {counted(found.n, 'row')} filled"
+    filled = f"{counted(found.n_filled, 'missing value')} in {counted(found.n, 'row')} filled"
     io.result(found.as_dict(), f"{filled}; written to {found.path}")
 
 

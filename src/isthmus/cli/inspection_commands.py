@@ -159,7 +159,7 @@ def recipes(io: Io) -> None:
 
 
 def doctor(io: Io) -> None:
-    """Show versions, devices, memory and precision of this machine, and the folders for data sets."""
+    """Show versions, devices, memory and precision of this machine, and the folder for data sets."""
     from isthmus.system.doctor import examine
 
     found = examine()
@@ -211,7 +211,7 @@ def _denoised(numbers: Any) -> str | None:
 
 def _bounded(bound: dict[str, Any]) -> str:
     sem = "" if bound["nll_sem"] is None else f" ± {bound['nll_sem']:.2f}"
-    how = f"{bound['draws']} draws each, {bound['values']}"
+    how = f"{counted(bound['draws'], 'draw')} per sample, {bound['values']}"
     return f"nll        at most {bound['nll']:.2f}{sem} {bound['unit']} ({how})"
 
 

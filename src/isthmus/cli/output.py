@@ -53,7 +53,7 @@ def exit_code_of(error: OSError) -> int:
 def unwritten(error: OSError) -> ResourceError:
     """The error for output that cannot be written: a system error without a file name."""
     message = f"the output cannot be written: {error.strerror or error}."
-    return ResourceError("RESOURCE-OUTPUT", message, fix="free some space, or write the output elsewhere")
+    return ResourceError("RESOURCE-OUTPUT", message, fix="free disk space, or write the output elsewhere")
 
 
 def open_page(address: str) -> None:

@@ -49,7 +49,7 @@ def interpolate(
     io: Io, settings: dict[str, Any], run: RunName, a: Annotated[str, typer.Argument(help=One)],
     b: Annotated[str, typer.Argument(help=One)],
     *, out: Moving,
-    steps: Annotated[int, typer.Option("--steps", min=2, max=1_000, help="Number of samples, with both ends.")] = 12,
+    steps: Annotated[int, typer.Option("--steps", min=2, max=1_000, help="Number of samples, ends included.")] = 12,
     path: Annotated[str | None, typer.Option("--path", help="straight or spherical. [both]")] = None,
 ) -> None:  # fmt: skip
     """Interpolate between the codes of two samples.

@@ -122,7 +122,7 @@ def test_the_command_bounds_a_vae_and_names_the_binarization(
     assert run_guarded(build_app(), ["evaluate", run, "--nll", "10", "--binarize", "threshold"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("nll "))
     assert line.startswith(f"nll        at most {some['nll']:.2f} ± {some['nll_sem']:.2f} nats per image")
-    assert line.endswith("(10 draws each, black and white with a threshold of 0.5)")
+    assert line.endswith("(10 draws per sample, black and white with a threshold of 0.5)")
 
 
 def test_the_command_says_why_there_is_no_bound(denoiser: Any, capsys: pytest.CaptureFixture[str]) -> None:
