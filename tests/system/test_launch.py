@@ -39,12 +39,13 @@ def test_srun_need_not_say_what_is_local() -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"RANK": "4"}, "ranks must be below their sizes"),
+        ({"RANK": "4"}, "at most WORLD_SIZE, but got RANK=4, WORLD_SIZE=4, LOCAL_RANK=1, LOCAL_WORLD_SIZE=2"),
         ({"RANK": "first"}, "RANK='first' is not a whole number"),
         ({"LOCAL_RANK": "2"}, "ranks must be below their sizes"),
         ({"LOCAL_WORLD_SIZE": "5"}, "ranks must be below their sizes"),
         ({"MASTER_ADDR": ""}, "MASTER_ADDR is not set, but WORLD_SIZE=4 is"),
-        ({"WORLD_SIZE": "4444444444"}, "is not a whole number"),
+        ({"MASTER_ADDR": "", "MASTER_PORT": ""}, "MASTER_ADDR and MASTER_PORT are not set, but"),
+        ({"WORLD_SIZE": "4444444444"}, "is not a whole number from 0 to 999,999,999"),
     ],
 )
 def test_variables_that_do_not_fit_are_refused(change: dict[str, str], error: str) -> None:

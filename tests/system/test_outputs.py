@@ -40,7 +40,7 @@ def test_an_input_is_not_written_over_by_whatever_name(out: str, given: str, pho
     os.link(photos / "a.png", photos.parent / "hard.png")
     with pytest.raises(UsageError, match="is the input itself, which would be overwritten") as caught:
         refuse_inputs(out, given)
-    assert (caught.value.exit_code, caught.value.fix) == (2, "name another path with -o")
+    assert (caught.value.exit_code, caught.value.fix) == (2, "write the result to another file or folder")
 
 
 @pytest.mark.parametrize("out", ["photos/cleaned", "photos/cats/x.png", "photos/codes.csv", "link/new"])

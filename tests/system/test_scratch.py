@@ -43,7 +43,7 @@ def test_fault_150_a_disk_that_fills_up_is_told_before_a_page_is_written(monkeyp
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(scratch.os, "posix_fallocate", full, raising=False)
-    with at_most(1000), pytest.raises(ResourceError, match=r"which has not enough space \(No space left on device\)"):
+    with at_most(1000), pytest.raises(ResourceError, match=r"does not have enough space \(No space left on device\)"):
         scratch.room((1000,), "float32", "x")
 
 

@@ -35,8 +35,8 @@ def begin(
 ) -> tuple[Trainer, float]:
     """The trainer, and the cost of always predicting the mean.
 
-    All processes use the checkpoint `found` by the first process, or its fresh weights if there is none, and its value
-    of `extended`. A process writes to the run folder only if its `requests` have one.
+    All processes use what the first process has: the checkpoint `found`, or its fresh weights if there is none, and its
+    value of `extended`. A process writes to the run folder only if its `requests` have one.
     """
     training, rule = prepared.config.training, prepared.config.data.split
     watched, _ = held_apart(prepared.splits.validation, training.calibration, training.seed, rule=rule)

@@ -125,7 +125,7 @@ def _resume(
 
 
 def _ends_pause(run: RunFolder, display: AbstractDisplay) -> bool:
-    """Ends a pause of a run that waits in another process, which then continues; whether there was one."""
+    """If the run is paused in another process, ends the pause, so that it continues there; returns whether it was."""
     if not (is_held(run.path) and asked(run.path) == PAUSE):
         return False
     withdraw(run.path)

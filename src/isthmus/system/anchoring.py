@@ -1,7 +1,7 @@
 """Holds a folder of a run open while it is written to, so that a link that replaces it meanwhile has no effect.
 
-`places.guard` checks for links before a write, but somebody who can write to the run could replace `checkpoint/` by a
-link between the check and the write. So each folder, from the run down to the one that is written to, is opened
+`places.guard` checks for links before a write, but somebody who can write to the run could replace `checkpoint/` with
+a link between the check and the write. So each folder, from the run down to the one that is written to, is opened
 relative to its parent and never through a link (`openat` with `O_NOFOLLOW`), and the write uses the opened folder.
 Linux shows an opened folder as `/proc/self/fd/N`, so libraries that take names can also write there. On other systems,
 and where `/proc` is not mounted, writes use the name.

@@ -102,7 +102,7 @@ def stated(folder: Path) -> Stated | None:
 
 def unreadable(path: Path, error: Exception) -> ModelFileError:
     """The error for a file of a run folder that cannot be read or has invalid content."""
-    fix = "replace it by the file from another copy of the run"
+    fix = "replace it with the file from another copy of the run"
     if isinstance(error, PermissionError):
         fix = "give yourself permission to read it"
     return ModelFileError("RUN-FILE", f"{path} cannot be read: {regular.reason(error)}.", fix=fix)

@@ -33,7 +33,13 @@ def examine() -> dict[str, Any]:
         "precision": pick_precision("auto", device),
         "ISTHMUS_DATA": os.environ.get("ISTHMUS_DATA", "not set"),
     }
-    for name, module in OPTIONAL.items():
-        there = importlib.util.find_spec(module) is not None
-        found[name] = importlib.metadata.version(name) if there else "not installed"
-    return found
+    return found | {name: _version_of(name, module) for name, module in OPTIONAL.items()}
+
+
+def _version_of(name: str, module: str) -> str:
+    if importlib.util.find_spec(module) is None:
+        return "not installed"
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:  # from another package, such as onnxruntime-gpu
+        return "installed"

@@ -36,7 +36,8 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
         return None
     missing = [name for name in NEEDED if not environment.get(name)]
     if missing:
-        raise _wrong(f"{' and '.join(missing)} is not set, but WORLD_SIZE={environment['WORLD_SIZE']} is.")
+        verb = "is" if len(missing) == 1 else "are"
+        raise _wrong(f"{' and '.join(missing)} {verb} not set, but WORLD_SIZE={environment['WORLD_SIZE']} is.")
     size = _number(environment, "WORLD_SIZE", 1)
     local_size = _number(environment, "LOCAL_WORLD_SIZE", 1)
     found = Launch(
@@ -48,7 +49,8 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
         _name(environment),
     )
     if not found.rank < size or not found.local_rank < local_size <= size:
-        raise _wrong(f"ranks must be below their sizes, and LOCAL_WORLD_SIZE at most WORLD_SIZE, but got {found}.")
+        got = f"RANK={found.rank}, WORLD_SIZE={size}, LOCAL_RANK={found.local_rank}, LOCAL_WORLD_SIZE={local_size}"
+        raise _wrong(f"ranks must be below their sizes, and LOCAL_WORLD_SIZE at most WORLD_SIZE, but got {got}.")
     return found
 
 
@@ -66,7 +68,7 @@ def _name(environment: Mapping[str, str]) -> str:
 def _number(environment: Mapping[str, str], name: str, usual: int) -> int:
     text = environment.get(name, str(usual))
     if not text.isdecimal() or len(text) > 9:
-        raise _wrong(f"{name}={text!r} is not a whole number.")
+        raise _wrong(f"{name}={text!r} is not a whole number from 0 to 999,999,999.")
     return int(text)
 
 

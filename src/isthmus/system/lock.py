@@ -49,7 +49,7 @@ class FolderLock:
             raise FolderInUseError(
                 "FOLDER-IN-USE",
                 f"{self.folder} is in use by another run{_named(holder)}.",
-                fix="wait for it, stop it, or name another folder with --out",
+                fix="wait until it ends, or stop it; a new run can be written elsewhere with --out",
             ) from None
         except OSError as error:  # some network disks do not support locks, but can still be used
             message = f"{self.folder} cannot be locked ({error.strerror}); make sure that no other run writes to it."

@@ -92,9 +92,11 @@ def is_lack_of_memory(error: BaseException) -> bool:
 def size_of(n_bytes: float) -> str:
     """A number of bytes as text.
 
-    >>> size_of(9_912_422)
-    '9.9 MB'
+    >>> size_of(9_912_422), size_of(1)
+    ('9.9 MB', '1 byte')
     """
+    if n_bytes == 1:
+        return "1 byte"
     for unit in ("bytes", "kB", "MB", "GB"):
         if n_bytes < 1000:
             return f"{n_bytes:.0f} {unit}" if unit == "bytes" else f"{n_bytes:.1f} {unit}"

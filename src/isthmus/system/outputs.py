@@ -114,7 +114,7 @@ def _stamp(path: Path) -> list[int]:
 
 
 def _error(message: str, problems: Sequence[str] = ()) -> UsageError:
-    return UsageError("USAGE-OVERWRITE", message, fix="name another path with -o", problems=problems)
+    return UsageError("USAGE-OVERWRITE", message, fix="write the result to another file or folder", problems=problems)
 
 
 __all__ = ["LISTING", "claimed", "free_path", "refuse_existing", "refuse_inputs"]

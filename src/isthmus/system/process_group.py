@@ -45,11 +45,11 @@ class AbstractGroup(ABC):
 
     @abstractmethod
     def sum_(self, values: Tensor) -> Tensor:
-        """Replaces the values by the sum over all processes; the same bits everywhere."""
+        """Replaces the values with the sum over all processes; the same bits everywhere."""
 
     @abstractmethod
     def copy_(self, values: Tensor) -> Tensor:
-        """Replaces the values by those of the first process."""
+        """Replaces the values with those of the first process."""
 
     @abstractmethod
     def exchange(self, value: Any) -> list[Any]:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from isthmus.system import files, regular
+from isthmus.wording import shell_word
 
 REQUEST = "request.txt"
 FINISH, PAUSE = "finish", "pause"
@@ -69,7 +70,9 @@ class Requests:
 
     def wait(self, stop: object) -> None:
         """Returns when the pause is over or `stop` is true."""
-        self.say("paused; everything is saved. Continue on the page or with `isthmus resume`; Ctrl-C ends the training")
+        command = f"isthmus resume {shell_word(self.folder or 'RUN')}"
+        self.say(f"paused; everything is saved. Continue on the page, or run `{command}` in another terminal")
+        self.say("Ctrl-C here ends the training")
         while self.pending == PAUSE and not stop:
             time.sleep(WAIT)
             self.look()

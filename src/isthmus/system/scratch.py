@@ -32,8 +32,8 @@ _halves: ContextVar[str | None] = ContextVar("halves", default=None)
 def room(shape: Sequence[int], dtype: np.dtype | type | str, what: str) -> np.ndarray:
     """An empty array, in memory if it fits, otherwise in a file; `what` names the data in messages.
 
-    Raises: ResourceError if the temporary folder is in memory, or has not enough space; within `both_in_memory`, if
-    two such arrays do not fit into memory.
+    Raises: ResourceError if the temporary folder is in memory, or does not have enough space; within `both_in_memory`,
+    if two such arrays do not fit into memory.
     """
     kind, n_bytes = np.dtype(dtype), int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if (why := _halves.get()) is not None:
@@ -123,7 +123,7 @@ def _reserve(file: BinaryIO, n_bytes: int, refusal: _Refusal) -> None:
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise
-        raise refusal.error(f"which has not enough space ({os.strerror(error.errno)})") from None
+        raise refusal.error(f"which does not have enough space ({os.strerror(error.errno)})") from None
 
 
 __all__ = ["SMALLER", "both_in_memory", "fits", "is_mapped", "kind_of_disk", "room"]

@@ -1,4 +1,4 @@
-"""Replaces a folder by another, so that the old or the new one can be found at any time.
+"""Replaces a folder with another, so that the old or the new one can be found at any time.
 
 Linux exchanges two names in one step. On other systems it takes two renames; between them the old folder is at
 `.old-…/NAME` next to its place, where `standing` finds it, and `clean_up` restores it if the process died meanwhile.
