@@ -84,7 +84,7 @@ def test_a_running_training_is_paused_goes_on_and_is_finished_from_elsewhere(ima
         training.wait()
     assert training.returncode == 0
     assert "paused; everything is saved" in told
-    assert "or run `isthmus resume " in told
+    assert "or with `isthmus resume " in told
     assert (run.record["ended"], run.is_judged) == ("request", True)
     assert not (out / REQUEST).exists()
 

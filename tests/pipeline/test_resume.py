@@ -108,8 +108,8 @@ def test_fault_59_other_versions_and_machines_are_said(copy: Path) -> None:
     said = Said()
     isthmus.resume(copy, epochs=4, show=said)
     notes = [line for line in said.lines if line.startswith("note: ")]
-    assert any(f"torch is now {torch.__version__.partition('+')[0]}" in note and "before 1.0" in note for note in notes)
-    assert any("cores is now" in note and "before 999" in note for note in notes)
+    assert any(f"torch changed from 1.0 to {torch.__version__.partition('+')[0]}" in note for note in notes)
+    assert any(f"cores changed from 999 to {os.cpu_count()};" in note for note in notes)
 
 
 def test_fault_60_a_damaged_checkpoint_costs_some_epochs_and_no_more(images: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,17 @@ def test_fault_53_a_read_only_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="cannot be written: Permission denied") as caught:
         files.write_text(tmp_path / "a.txt", "new")
     tmp_path.chmod(0o700)
-    assert "--out" in str(caught.value.fix)
+    assert caught.value.fix == "give yourself permission to write there, or choose another folder"
+
+
+def test_a_file_or_folder_in_the_way_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").mkdir()
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "a.txt", tmp_path / "file" / "b.txt"):
+        with pytest.raises(ResourceError, match=re.escape(f"{path} cannot be written: ")) as caught:
+            files.write_text(path, "new")
+        assert caught.value.fix == "choose another name, because a file or folder of this name is in the way"
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_fault_53_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:

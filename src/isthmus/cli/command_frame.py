@@ -20,7 +20,7 @@ from isthmus.cli.progress_line import ProgressLine
 from isthmus.cli.usage import usage_error
 from isthmus.errors import Interrupted, IsthmusError, ResourceError, UsageError
 from isthmus.runs.finding import list_runs
-from isthmus.system.files import finite_or_null
+from isthmus.system.files import MORE_FILES, finite_or_null
 from isthmus.system.launch import is_first, launched
 from isthmus.system.progress import hush, told_to
 from isthmus.wording import printable, shortened
@@ -208,8 +208,7 @@ def _run(app: typer.Typer, arguments: Sequence[str]) -> int:
 def _without_files(error: BaseException) -> IsthmusError | None:
     """The error for too many open files, recognized by the system's message, which all libraries pass on."""
     if "too many open files" in str(error).lower() or "TooManyOpenFiles" in str(error):
-        fix = "close other programs, or allow more open files with `ulimit -n 256`"
-        return ResourceError("RESOURCE-FILES", "too many files are open.", fix=fix)
+        return ResourceError("RESOURCE-FILES", "too many files are open.", fix=MORE_FILES)
     return None
 
 

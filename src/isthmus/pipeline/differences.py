@@ -87,7 +87,7 @@ def conditions_changed(run: RunFolder, prepared: Prepared) -> list[str]:
     """One sentence for each version, and each fact about the machine, that has changed since `run` began."""
     now = {"versions": versions(), "hardware": hardware(prepared)}
     return [
-        f"{key} is now {value}, before {run.record.get(what, {}).get(key)}; the weights may differ in the last bits"
+        f"{key} changed from {run.record.get(what, {}).get(key)} to {value}; the weights may differ in the last bits"
         for what, values in now.items()
         for key, value in values.items()
         if run.record.get(what, {}).get(key) != value

@@ -31,8 +31,11 @@ FORMAT = 1  # format of run and model folders; increased when older versions of 
 MANIFEST = "MANIFEST.json"
 STATED = (".json", ".safetensors")  # suffixes of files that are read from such a folder, so they must be listed
 REPLACED_MOST = 10  # how often a folder is read again because it was replaced; a run replaces its model once
-SCARCE = {errno.EMFILE, errno.ENFILE}
 FULL = {errno.ENOSPC, errno.EDQUOT, None}  # numpy reports a truncated write without an error number
+MORE_FILES = "close other programs, or allow more open files with `ulimit -n 4096`"
+IN_THE_WAY = "choose another name, because a file or folder of this name is in the way"
+FIXES = {errno.EMFILE: MORE_FILES, errno.ENFILE: MORE_FILES, errno.ENAMETOOLONG: "choose a shorter name"}
+FIXES |= dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.EEXIST), IN_THE_WAY)
 
 
 def write_atomic(path: Path, write: Callable[[Path], Any], *, within: Path | None = None) -> Path:
@@ -268,14 +271,9 @@ def fingerprint(path: Path) -> dict[str, Any]:
 def resource_error(path: Path, error: OSError) -> ResourceError:
     """The error of the operating system, with the path and a fix."""
     reason = error.strerror or str(error)
+    fix = FIXES.get(error.errno or 0, "give yourself permission to write there, or choose another folder")
     if error.errno in FULL:
         fix = f"free disk space{_room(path)}, or write elsewhere"
-    elif error.errno in SCARCE:
-        fix = "close other programs, or allow more open files with `ulimit -n`"
-    elif error.errno == errno.ENAMETOOLONG:
-        fix = "choose a shorter name"
-    else:
-        fix = "give yourself permission to write there, or choose another folder"
     return ResourceError("RESOURCE-DISK", f"{shortened(path)} cannot be written: {reason}.", fix=fix)
 
 

@@ -70,9 +70,8 @@ class Requests:
 
     def wait(self, stop: object) -> None:
         """Returns when the pause is over or `stop` is true."""
-        command = f"isthmus resume {shell_word(self.folder or 'RUN')}"
-        self.say(f"paused; everything is saved. Continue on the page, or run `{command}` in another terminal")
-        self.say("Ctrl-C here ends the training")
+        how = f"Continue on the page, or with `isthmus resume {shell_word(self.folder or 'RUN')}` in another terminal"
+        self.say(f"paused; everything is saved. {how}; Ctrl-C here ends the training")
         while self.pending == PAUSE and not stop:
             time.sleep(WAIT)
             self.look()
