@@ -495,5 +495,5 @@ def test_fault_54_55_a_signal_saves_tells_how_to_go_on_and_sets_the_exit_code(
     record = Run(folder).record
     assert record["ended"] == "interrupted"
     assert not (folder / "model").exists()
-    history, epoch = Run(folder).history, int(re.findall(r"epoch (\d+)", err)[0])
-    assert [row["epoch"] for row in history] == list(range(1, epoch))
+    history, (place, epoch) = Run(folder).history, re.findall(r"(in|after) epoch (\d+)", err)[0]
+    assert [row["epoch"] for row in history] == list(range(1, int(epoch) + (place == "after")))
