@@ -109,13 +109,16 @@ def test_a_module_with_only_forward_has_one_file(tmp_path: Path) -> None:
     run = isthmus.fit(module, tiny.table(60), out=tmp_path / "run", **settings)
     found = export(run, tmp_path / "m.onnx")
     assert [file.part for file in found.files] == ["whole"]
-    assert found.said[-1] == "the network has no code, so no encoder or decoder is exported."
+    assert found.said[-1] == "the network has no code, so no encoder or decoder is exported"
     assert [path.name for path in tmp_path.glob("*.onnx")] == ["m.onnx"]
 
 
-def test_another_suffix_is_refused(denoiser: Run, tmp_path: Path) -> None:
+def test_another_suffix_is_refused(denoiser: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"m\.pt does not end in \.onnx\.\nfix: name it .*m\.onnx"):
         export(denoiser, tmp_path / "m.pt")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"\. does not end in \.onnx\.\nfix: name it model\.onnx"):
+        export(denoiser, ".")
 
 
 def test_without_the_extra_the_command_ends_with_2(

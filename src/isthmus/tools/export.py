@@ -20,6 +20,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.system import files
 from isthmus.system.progress import tell
 from isthmus.version import __version__
+from isthmus.wording import shell_word
 
 COMPARED = 256  # samples: enough to use every unit of the network, in less than a second
 # A few hundred float32 roundings (1.2e-7 each) in another order, relative to the largest value.
@@ -68,14 +69,15 @@ def export(run: RunFolder, out: str | Path) -> Export:
     """
     target = Path(out)
     if target.suffix != ".onnx":
-        raise UsageError("USAGE-OUT", f"{target} does not end in .onnx.", fix=f"name it {target.with_suffix('.onnx')}")
+        named = target / "model.onnx" if target.is_dir() else target.with_suffix(".onnx")
+        raise UsageError("USAGE-OUT", f"{target} does not end in .onnx.", fix=f"name it {shell_word(named)}")
     need_onnx()
     model = run.model
     raw, said = _samples(run, model.preprocess)
     about = _about(run)
     whole = _made("whole", Whole(model), target, raw, model.reconstruct, about)
     if not model.has_code:
-        return _written([whole], (*said, "the network has no code, so no encoder or decoder is exported."))
+        return _written([whole], (*said, "the network has no code, so no encoder or decoder is exported"))
     model = coded(model)
     beside = [target.with_name(f"{target.stem}-{part}.onnx") for part in ("encoder", "decoder")]
     encoder = _made("encoder", Encoder(model), beside[0], raw, model.encode, about)
@@ -170,7 +172,7 @@ def _samples(run: RunFolder, preprocess: Preprocess) -> tuple[np.ndarray, tuple[
     try:
         x = run.prepared.splits.test.x
     except IsthmusError as error:
-        said = f"compared on random values, because the run's data is not available: {error.message}"
+        said = f"compared on random values, because the run's data is not available: {error.message.rstrip('.')}"
         return _random(preprocess), (said,)
     stride = -(-len(x) // COMPARED)  # evenly, as data is often sorted
     x = np.array(x[::stride])

@@ -25,7 +25,7 @@ def test_pca_is_that_of_scikit_learn(rng: np.random.Generator) -> None:
     found, expected = project(z, "pca"), PCA(2).fit(z)
     np.testing.assert_allclose(np.abs(found.points), np.abs(expected.transform(z)), rtol=1e-3, atol=1e-3)  # float32
     share = round(100 * expected.explained_variance_ratio_.sum())
-    assert found.sentence == f"two principal components, {share} % of the variance"
+    assert found.sentence == f"two principal components, {share}% of the variance"
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])
@@ -55,7 +55,7 @@ def test_few_or_equal_samples_have_a_map_too() -> None:
 @pytest.mark.parametrize(
     ("z", "method", "words"),
     [
-        (np.zeros((4, 3)), "pca", "at least 5 samples; there are 4"),
+        (np.zeros((4, 3)), "pca", "at least 5 samples; the data has 4"),
         (np.full((9, 3), np.nan), "pca", "not finite"),
     ],
 )

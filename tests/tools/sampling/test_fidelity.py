@@ -55,5 +55,5 @@ def test_a_sample_that_is_one_of_the_real_ones_is_covered_by_it() -> None:
 
 
 def test_too_few_samples() -> None:
-    with pytest.raises(DataError, match="3 generated samples are too few"):
+    with pytest.raises(DataError, match="more than 3 samples of each kind; found 3 generated samples"):
         precision_recall(cloud(50), cloud(3))

@@ -126,5 +126,7 @@ def test_what_cannot_be_drawn(digit_run: Run, denoiser: Run) -> None:
         draw_samples(digit_run, 1, of="x")
     with pytest.raises(UsageError, match="has no labels, so there is no class '7'"):
         draw_samples(denoiser, 1, of="7")
-    with pytest.raises(UsageError, match="0 samples at temperature 1 cannot be drawn"):
+    with pytest.raises(UsageError, match="0 samples cannot be drawn; allowed: 1 or more"):
         draw_samples(digit_run, 0)
+    with pytest.raises(UsageError, match="the temperature is -1; allowed: 0 or more"):
+        draw_samples(digit_run, 1, temperature=-1)

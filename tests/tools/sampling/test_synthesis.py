@@ -16,6 +16,7 @@ import tiny
 from isthmus.api import Run
 from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
+from isthmus.evaluation.figures import strips
 from isthmus.tools.editing import edits
 from isthmus.tools.inference import apply
 from isthmus.tools.inference.picking import pick_one
@@ -152,6 +153,15 @@ def test_fault_84_names_of_columns_like_formulas_are_told_wherever_they_are_writ
     assert not any("column name" in said for said in synthesis.traverse(run, tmp_path / "out.parquet").said)
 
 
+def test_an_end_without_a_class_has_none_in_its_caption() -> None:
+    x, classes = np.zeros((1, 1, 4, 4), np.uint8), ("oak", "elm")
+    captions = [
+        interpolation_files._caption(Samples(x, "t", labels=np.array([k]), classes=classes, ids=("a.png",)))
+        for k in (0, -1)
+    ]
+    assert captions == ["a.png, oak", "a.png"]
+
+
 def test_what_is_said_of_both_ends_is_said_once(
     digit_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +194,18 @@ def test_units_as_a_sheet_and_as_a_table(digit_run: Run, tmp_path: Path) -> None
     assert (tmp_path / "units" / "traverse.png").is_file()
 
 
+def test_only_a_sheet_says_which_units_it_shows(
+    digit_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strips, "MOST_ROWS", 3)
+    sheet, table = (synthesis.traverse(digit_run, tmp_path / name).said for name in ("u.png", "u.csv"))
+    n = digit_run.latent.z_size
+    assert sheet == (*table, f"the sheet shows 3 of {n} units, those that change the output most")
+    assert table[0].startswith("the units that change the output most: ")
+    one = synthesis.traverse(digit_run, tmp_path / "one.csv", units=[1]).said
+    assert one == ("the unit that changes the output most: 1",)
+
+
 def test_units_of_a_table_tell_what_becomes_of_each_column(rows: Run, tmp_path: Path) -> None:
     synthesis.traverse(rows, tmp_path / "units.csv")
     table = pl.read_csv(tmp_path / "units.csv")
@@ -195,7 +217,7 @@ def test_what_has_nothing_between_two_codes_says_so(images: Path, tmp_path: Path
     run = isthmus.train(images, bottleneck="fsq:5", out=tmp_path / "run", **tiny.FAST)
     with pytest.raises(UsageError, match="interpolation needs a continuous code; 'fsq'"):
         interpolation_files.interpolate(run, f"{images}:0", f"{images}:1", tmp_path / "way.png")
-    with pytest.raises(UsageError, match="a sweep of its units needs a continuous code"):
+    with pytest.raises(UsageError, match="a sweep of the units needs a continuous code"):
         synthesis.traverse(run, tmp_path / "units.png")
     synthesis.sample(run, 4, tmp_path / "s.npy", judge=False)
     assert np.load(tmp_path / "s.npy").shape == (4, 1, 28, 28)

@@ -135,7 +135,7 @@ def test_what_others_wrote_is_never_replaced(run: RunFolder, parts: Path, tmp_pa
     for place in (parts, parts / "codes", tmp_path):
         with pytest.raises(UsageError):
             processed(run, parts, place)
-    with pytest.raises(UsageError, match="cannot be written to a single file"):
+    with pytest.raises(UsageError, match="is a single file, but the results of shards are a folder"):
         processed(run, parts, tmp_path / "codes.csv")
     assert sorted(path.name for path in parts.iterdir()) == [f"part-{i}.csv" for i in range(5)]
 

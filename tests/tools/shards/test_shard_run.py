@@ -65,5 +65,5 @@ def test_what_was_in_flight_with_a_worker_that_died_is_repeated(
 def test_a_shard_that_kills_its_worker_is_named_and_the_others_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
     results, _ = outcome(monkeypatch, {"part-3": 100})
     error = results.pop("part-3").error
-    assert error == (5, "its worker was killed 2 times, perhaps because there was too little memory")
+    assert error == (5, "the worker was killed 2 times, perhaps because there was too little memory")
     assert {result.error for result in results.values()} == {None}

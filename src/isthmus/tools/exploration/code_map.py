@@ -99,11 +99,11 @@ def map_codes(
 
 
 def _all_rows(run: RunFolder, test: Samples) -> Samples:
-    """Training, validation and test samples together if there are few; a handful of test samples makes no map."""
+    """Training, validation and test samples together if there are few, because a few test samples make no map."""
     parts = list(all_parts(run, None).values())
     n = sum(map(len, parts))
     if n > MOST or test.is_streamed or test.windows is not None:  # windows that share rows would overlap
-        note = f"only the {len(test):,} test samples are drawn; name the data to draw more"
+        note = f"the map shows only {counted(len(test), 'test sample')}; name the data to draw more"
         return replace(test, notes=(*test.notes, note))
     note = f"all {n:,} samples are drawn, because the test set has only {len(test):,}"
     return replace(joined(parts), owner=None, x_in=None, notes=(*test.notes, note))

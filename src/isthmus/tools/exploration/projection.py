@@ -44,7 +44,7 @@ def project(z: np.ndarray, method: str = "tsne", *, seed: int = 0, rounds: int =
     refuse_method(method)
     z = np.asarray(z, dtype=np.float32)
     if len(z) < LEAST:
-        message = f"a map needs at least {LEAST} samples; there are {len(z)}."
+        message = f"a map needs at least {LEAST} samples; the data has {len(z)}."
         raise DataError("DATA-COUNT", message, fix="use more samples")
     if not np.isfinite(z).all():
         raise DataError("DATA-CODES", "some codes are not finite numbers.", fix="train again with a lower --lr")
@@ -70,7 +70,7 @@ def _pca(z: np.ndarray, state: int) -> Projection:
         warnings.simplefilter("ignore", RuntimeWarning)  # codes that are all the same have no variance to divide by
         points = model.fit_transform(z)
         share = float(np.nan_to_num(model.explained_variance_ratio_).sum())
-    return Projection(points.astype(np.float32), f"two principal components, {100 * share:.0f} % of the variance")
+    return Projection(points.astype(np.float32), f"two principal components, {share:.0%} of the variance")
 
 
 def _tsne(z: np.ndarray, state: int, rounds: int = ROUNDS) -> Projection:

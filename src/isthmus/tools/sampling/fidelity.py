@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isthmus.errors import DataError
+from isthmus.wording import counted
 
 K = 3  # neighbors that set the radius of a sample's ball: the paper's choice
 PIECE = 2**24  # distances held at once: 64 MB
@@ -34,7 +35,8 @@ def precision_recall(real: Float[Tensor, "N F"], generated: Float[Tensor, "M F"]
     """
     for name, features in (("real", real), ("generated", generated)):
         if len(features) <= k:
-            message = f"{len(features)} {name} samples are too few: precision and recall need more than {k}."
+            found = counted(len(features), f"{name} sample")
+            message = f"precision and recall need more than {k} samples of each kind; found {found}."
             raise DataError("DATA-COUNT", message, fix="use more samples")
     precision = _covered(generated, real, k)
     recall = _covered(real, generated, k)

@@ -51,7 +51,7 @@ def refuse_discrete(model: Model, tool: str) -> None:
     if not model.bottleneck.continuous:
         kind = model.config.bottleneck.partition(":")[0]
         message = f"{tool} needs a continuous code; {kind!r} codes are discrete."
-        raise UsageError("USAGE-DISCRETE", message, fix="train with --recipe modern or vae")
+        raise UsageError("USAGE-DISCRETE", message, fix="train with --recipe modern or --recipe vae")
 
 
 __all__ = ["blend", "refuse_discrete"]

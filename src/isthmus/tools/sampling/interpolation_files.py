@@ -64,9 +64,8 @@ def interpolate(
 
 def _caption(samples: Samples) -> str:
     """The id of a sample and its class, if it has one."""
-    labeled = samples.labels is not None and samples.classes
-    of_class = f", {samples.classes[int(samples.labels[0])]}" if labeled else ""  # type: ignore[index]
-    return elided(f"{samples.id_of(0)}{of_class}", CAPTION)
+    label = "" if samples.labels is None else samples.all_labels()[0]
+    return elided(f"{samples.id_of(0)}, {label}" if label else samples.id_of(0), CAPTION)
 
 
 def interpolated(run: RunFolder, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from isthmus.training.prepared import Prepared
 
 COMPARED = 1_000  # samples of each kind used for precision and recall: their standard error is then 0.01
-LOOKED_UP = 500  # test samples whose nearest training sample is searched: seconds among 60,000 digits
+LOOKED_UP = 500  # new samples, and about as many test samples, whose nearest training sample is searched: seconds
 NEAR = 0.01  # a sample looks like a copy if only this share of test samples is as close to a training sample
 CHANCE = 0.001  # samples are called copies if honest ones are this close in only one of a thousand sets
 ALIKE = 0.25  # least precision or recall of comparable data: usually both are about 0.9, for a rising series 0
@@ -89,8 +89,8 @@ class CopyCheck:
             return f"Copies? {share}, {many}. Look at them: samples close to the average can also be that close."
         if not self.tellable:
             few = f"Too few test samples ({self.n_test:,}) to tell whether samples are copies"
-            return f"{few}: {share}; about {usual} are expected by chance ({median})."
-        return f"No sign of copying: {share}; about {usual} are expected by chance ({median})."
+            return f"{few}: {share}; about {usual} would be expected by chance ({median})."
+        return f"No sign of copying: {share}; about {usual} would be expected by chance ({median})."
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,11 @@ def resemblance(run: RunFolder, x: np.ndarray, of: str | None = None, judge: Cla
     train, test = (_of_class(prepared, role, of) for role in ("train", "test"))
     few = min(len(new), len(test), COMPARED)
     if few <= K:
-        message = f"{few} samples are too few to compare: precision and recall need more than {K}."
-        raise DataError("DATA-COUNT", message, fix="draw more with -n, or leave out --class")
+        message = (
+            f"precision and recall need more than {K} new and {K} test samples; found {len(new):,} and {len(test):,}."
+        )
+        help_ = "leave out --class" if of is not None else "use a run with more test data"
+        raise DataError("DATA-COUNT", message, fix="draw more with -n" if len(new) <= K else help_)
     pick = generator_for(seed, "resemblance")
     real = test[torch.randperm(len(test), generator=pick)[:few]]
     known = train[torch.randperm(len(train), generator=pick)[:few]]

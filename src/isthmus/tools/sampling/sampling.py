@@ -47,12 +47,11 @@ def draw_samples(
     Raises: UsageError for a model without a code, an unknown density or class, or a missing prior.
     """
     refuse_without_code(run.model)
-    if n < 1 or temperature < 0:
-        raise UsageError(
-            "USAGE-SAMPLE",
-            f"{n} samples at temperature {temperature:g} cannot be drawn; allowed: 1 or more, at 0 or more.",
-            fix="use -n 64",
-        )
+    if n < 1:
+        raise UsageError("USAGE-SAMPLE", f"{n} samples cannot be drawn; allowed: 1 or more.", fix="use -n 64")
+    if not temperature >= 0:
+        message = f"the temperature is {temperature:g}; allowed: 0 or more."
+        raise UsageError("USAGE-SAMPLE", message, fix="use --temperature 1")
     kind = _settled(run.coder, density, of)
     generator = generator_for(seed, "sample", kind, of or "")
     if kind == "prior":

@@ -1,4 +1,4 @@
-"""Writes new samples, and sweeps of the code's units, to files."""
+"""Writes new samples, and sweeps of the units of the code, to files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from isthmus.data.images.saving import save_images
 from isthmus.data.samples import Samples
 from isthmus.errors import DataError
 from isthmus.evaluation.figures import figures, strips
+from isthmus.evaluation.figures.column_effects import MOST_UNITS
 from isthmus.runs.folder import RunFolder
 from isthmus.runs.latent import refuse_without_code
 from isthmus.system.outputs import claimed, free_path
@@ -121,7 +122,8 @@ def traverse(
 ) -> Made:  # fmt: skip
     """Sweeps units of the code over their range of values and writes a sheet (.png), a table, or a folder with both.
 
-    `units`: the units to sweep, by default all; the sheet shows the 20 that change the output most. `around`: the
+    `units`: the units to sweep, by default all; the sheet shows the 12 that change the output most, for
+    columns of several kinds 20. `around`: the
     sample whose code is changed, as for `picking.pick_one`; by default the most typical one.
 
     Raises: UsageError for a unit that does not exist, or a discrete code.
@@ -131,7 +133,7 @@ def traverse(
     if run.model.preprocess.schema is None or target.suffix != ".png":
         refuse_suffix(run, target, {".png", *TABLES})
     refuse_without_code(run.model)
-    refuse_discrete(run.coder, "a sweep of its units")
+    refuse_discrete(run.coder, "a sweep of the units")
     base = None if around is None else run.coder.encode(pick_one(run, around, settings).x)[0]
     found = sweep_units(run.coder, run.latent, units, base)
     if target.suffix in TABLES:
@@ -143,10 +145,11 @@ def traverse(
             figures.save(_sweep_sheet(run, found), target / "traverse.png")
             write_sweep(run.model.preprocess, found, target / "units.csv")
     moved = dict(zip(found.units.tolist(), found.movement.tolist(), strict=True))
-    most = ", ".join(map(str, found.units[:5].tolist()))
-    left = len(found.units) - strips.MOST_ROWS
-    said = [f"the units that change the output most: {most}"]
-    said += [f"the sheet shows {strips.MOST_ROWS} units; {left} others change the output less"] if left > 0 else []
+    n, first = len(found.units), ", ".join(map(str, found.units[:5].tolist()))
+    said = [f"the {'unit that changes' if n == 1 else 'units that change'} the output most: {first}"]
+    drawn = MOST_UNITS if run.model.preprocess.schema is not None else strips.MOST_ROWS
+    if n > drawn and target.suffix not in TABLES:
+        said.append(f"the sheet shows {drawn} of {n} units, those that change the output most")
     said += about_columns(run, target if target.suffix else target / "units.csv")
     return Made(target, len(found.units), tuple(said), {"movement": {str(k): v for k, v in moved.items()}})
 

@@ -35,7 +35,7 @@ def dask_workers(address: str) -> Workers:
         client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         message = f"no Dask scheduler answers at {address} ({str(error) or type(error).__name__})."
-        raise ResourceError("RESOURCE-DASK", message, fix="use the address that dask-scheduler printed") from None
+        raise ResourceError("RESOURCE-DASK", message, fix="use the address that `dask scheduler` printed") from None
     count = sum(client.nthreads().values())  # pyright: ignore[reportAttributeAccessIssue]
     if not count:
         client.close()

@@ -71,8 +71,8 @@ def process_shards(
     `run` is a run folder, or `"photo"`. Shards are skipped if their source and result match the manifest.
     `progress(done, total)` counts shards.
 
-    Raises: UsageError if `out` cannot be used, or if the run cannot do the task; DataError, or ResourceError if a
-    worker died, after all other shards have been written.
+    Raises: UsageError if `out` cannot be used, or if the run cannot do the task; DataError, or ResourceError for a lack
+    of memory or disk space or a worker that died, after all other shards have been written.
     """
     _refuse(out, source, shards)
     if task == "impute" and isinstance(run, RunFolder):
@@ -158,7 +158,7 @@ class _Record:
 def _refuse(out: Path, source: str, shards: Sequence[Shard]) -> None:
     refuse_inputs(out, source, *[shard.source for shard in shards])
     if out.suffix in {".csv", ".npy", ".parquet", ".npz"} or out.is_file():
-        message = f"{counted(len(shards), 'shard')} cannot be written to a single file, {printable(out)}."
+        message = f"{printable(out)} is a single file, but the results of shards are a folder of files."
         raise UsageError("USAGE-OUT", message, fix="name a folder with -o")
     folder = out.resolve()
     inside = [shard for shard in shards if shard.source.resolve().is_relative_to(folder)]
@@ -168,7 +168,8 @@ def _refuse(out: Path, source: str, shards: Sequence[Shard]) -> None:
 
 
 def _some_failed(bad: Mapping[str, tuple[int, str]], shards: int, out: Path) -> DataError | ResourceError:
-    message = f"{len(bad):,} of {counted(shards, 'shard')} could not be written; the others are in {printable(out)}."
+    rest = f"; the rest is in {printable(out)}" if len(bad) < shards else ""
+    message = f"{len(bad):,} of {counted(shards, 'shard')} could not be written{rest}."
     lack = any(code == ResourceError.exit_code for code, _ in bad.values())
     problems = [f"{printable(name)}: {text}" for name, (_, text) in bad.items()]
     kind, code = (ResourceError, "RESOURCE-SHARDS") if lack else (DataError, "DATA-SHARDS")

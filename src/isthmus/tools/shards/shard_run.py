@@ -42,7 +42,7 @@ def _alone(task: ShardTask, workers: Workers, done: Done) -> None:
             return
     done(
         task,
-        ShardResult(error=(5, f"its worker was killed {TRIES} times, perhaps because there was too little memory")),
+        ShardResult(error=(5, f"the worker was killed {TRIES} times, perhaps because there was too little memory")),
     )
 
 
