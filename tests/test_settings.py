@@ -82,59 +82,72 @@ def test_the_file_is_toml_with_a_section_each_and_no_null() -> None:
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"model": {"z_size": 0}}, "model.z_size = 0: input should be greater than or equal to 1."),
-        ({"model": {"z_size": 10**9}}, "model.z_size = 1000000000: input should be less than or equal to 65536."),
-        ({"model": {"hidden": [512, 2**31]}}, "model.hidden.1 = 2147483648"),
-        ({"model": {"hidden": [0]}}, "model.hidden.0 = 0"),
-        ({"model": {"hidden": "many"}}, "model.hidden = 'many'"),
-        ({"model": {"dropout": 1.0}}, "model.dropout = 1.0"),
+        ({"model": {"z_size": 0}}, "model.z_size is 0, but must be at least 1."),
+        ({"model": {"z_size": 10**9}}, "model.z_size is 1000000000, but must be at most 65,536."),
+        ({"model": {"z_size": 2.5}}, "model.z_size is 2.5, but must be a whole number."),
+        ({"model": {"hidden": [512, 2**31]}}, "value 2 of model.hidden is 2147483648, but must be at most 65,536."),
+        ({"model": {"hidden": [0]}}, "value 1 of model.hidden is 0, but must be at least 1."),
+        ({"model": {"hidden": "many"}}, "model.hidden is 'many', but must be a list."),
+        ({"model": {"hidden": [1] * 65}}, "model.hidden is [1, 1, "),
+        ({"model": {"hidden": [1] * 65}}, ", but must have at most 64 values, not 65."),
+        ({"model": {"dropout": 1.0}}, "model.dropout is 1.0, but must be at most 0.9."),
         (
             {"model": {"init": "os.system"}},
-            "model.init = 'os.system': input should be 'auto', 'framework', 'he-normal', 'orthogonal' or 'components'.",
+            "model.init is 'os.system', but must be 'auto', 'framework', 'he-normal', 'orthogonal' or 'components'.",
         ),
-        ({"training": {"lr": 0}}, "training.lr = 0"),
-        ({"training": {"lr": float("nan")}}, "training.lr = nan"),
-        ({"training": {"lr": 1e9}}, "training.lr = 1000000000.0"),
-        ({"training": {"epochs": 10**12}}, "training.epochs = 1000000000000"),
-        ({"training": {"epochs": 2.5}}, "training.epochs = 2.5"),
-        ({"training": {"batch_size": -1}}, "training.batch_size = -1"),
-        ({"training": {"betas": [0.9, 1.0]}}, "training.betas.1 = 1.0"),
-        ({"training": {"betas": [0.9]}}, "training.betas.1"),
-        ({"training": {"seed": -1}}, "training.seed = -1"),
-        ({"training": {"threads": 0}}, "training.threads = 0"),
-        ({"training": {"clip": 0}}, "training.clip = 0"),
-        ({"training": {"weight_decay": -0.1}}, "training.weight_decay = -0.1"),
-        ({"model": {"weights": {"kl": float("inf")}}}, "model.weights.kl = inf"),
-        ({"data": {"limit": 0}}, "data.limit = 0"),
-        ({"recipe": ""}, "recipe = ''"),
-        ({"model": 3}, "model = 3: input should be a dictionary or an instance of modelconfig."),
+        ({"training": {"lr": 0}}, "training.lr is 0, but must be more than 0."),
+        ({"training": {"lr": "fast"}}, "training.lr is 'fast', but must be a number."),
+        ({"training": {"lr": float("nan")}}, "training.lr is nan, but must be at most 10."),
+        ({"training": {"lr": 1e9}}, "training.lr is 1000000000.0, but must be at most 10."),
+        ({"training": {"epochs": 10**12}}, "training.epochs is 1000000000000, but must be at most 1,000,000,000."),
+        ({"training": {"epochs": 2.5}}, "training.epochs is 2.5, but must be a whole number."),
+        ({"training": {"batch_size": -1}}, "training.batch_size is -1, but must be at least 1."),
+        ({"training": {"betas": [0.9, 1.0]}}, "value 2 of training.betas is 1.0, but must be less than 1."),
+        ({"training": {"betas": [0.9]}}, "value 2 of training.betas is missing."),
+        ({"training": {"seed": -1}}, "training.seed is -1, but must be at least 0."),
+        ({"training": {"threads": 0}}, "training.threads is 0, but must be at least 1."),
+        ({"training": {"clip": 0}}, "training.clip is 0, but must be more than 0."),
+        ({"training": {"weight_decay": -0.1}}, "training.weight_decay is -0.1, but must be at least 0."),
+        ({"model": {"weights": {"kl": float("inf")}}}, "model.weights.kl is inf, but must be at most 1e+09."),
+        ({"model": {"weights": [1]}}, "model.weights is [1], but must be names with values."),
+        ({"data": {"limit": 0}}, "data.limit is 0, but must be at least 1."),
+        ({"data": {"gray": "maybe"}}, "data.gray is 'maybe', but must be true or false."),
+        ({"data": {"source": 3}}, "data.source is 3, but must be text."),
+        ({"recipe": ""}, "recipe is '', but must have at least 1 character."),
+        ({"model": 3}, "model is 3, but must be a section with names and values."),
     ],
 )
 def test_fault_64_numbers_out_of_bounds_are_refused_before_anything_is_built(values: dict, problem: str) -> None:
     with pytest.raises(UsageError) as caught:
         build(values, where="config.toml")
-    assert f"config.toml: {problem}" in caught.value.message
+    assert caught.value.message.startswith("config.toml: ")
+    assert problem in caught.value.message
+    assert caught.value.fix == "correct it; see `isthmus train --help`"
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("values", "name", "fix"),
     [
-        ({"model": {"z_siez": 8}}, "there is no setting 'model.z_siez'. did you mean 'model.z_size'?"),
-        ({"training": {"learning_rate": 1}}, "there is no setting 'training.learning_rate'."),
-        ({"modle": {"z_size": 8}}, "there is no setting 'modle'."),
-        ({"model": {"_target_": "os.system"}}, "there is no setting 'model._target_'."),
+        ({"model": {"z_siez": 8}}, "model.z_siez", "did you mean 'model.z_size'?"),
+        ({"model": {"lr": 8}}, "model.lr", "did you mean 'training.lr'?"),
+        ({"model": {"foo": 8}}, "model.foo", "use one of: network, hidden, activation, "),
+        ({"training": {"trehads": 1}}, "training.trehads", "did you mean 'training.threads'?"),
+        ({"lr": 0.1}, "lr", "did you mean 'training.lr'?"),
+        ({"modle": {"z_size": 8}}, "modle", "did you mean 'model.NAME'?"),
+        ({"model": {"_target_": "os.system"}}, "model._target_", ""),
     ],
 )
-def test_unknown_settings_suggest_the_nearest(values: dict, message: str) -> None:
+def test_unknown_settings_suggest_the_nearest(values: dict, name: str, fix: str) -> None:
     with pytest.raises(UsageError) as caught:
         build(values)
-    assert message in caught.value.message
+    assert caught.value.message == f"settings: there is no setting {name!r}."
+    assert str(caught.value.fix).startswith(fix)
 
 
 def test_all_wrong_settings_are_told_at_once() -> None:
     with pytest.raises(UsageError, match="2 settings are invalid") as caught:
         build({"model": {"z_size": 0}, "training": {"lr": -1}})
-    assert [problem.partition(" =")[0] for problem in caught.value.problems] == ["model.z_size", "training.lr"]
+    assert [problem.partition(" is")[0] for problem in caught.value.problems] == ["model.z_size", "training.lr"]
 
 
 def test_bare_names_find_their_section() -> None:
@@ -146,6 +159,8 @@ def test_bare_names_find_their_section() -> None:
         "training": {"lr": 0.1},
         "recipe": "seed",
     }
+    with pytest.raises(UsageError, match=r"there is no setting 'training'\.\nfix: did you mean 'training\.NAME'\?"):
+        configs.nest({"training": 8})
     with pytest.raises(UsageError, match="there is no setting 'zsize'") as caught:
         configs.nest({"zsize": 8})
     assert caught.value.fix == "did you mean 'model.z_size'?"

@@ -90,7 +90,7 @@ class FolderInUseError(IsthmusError):
 
 
 class Interrupted(IsthmusError):
-    """Ctrl-C (130) or SIGTERM (143); raised after everything was saved."""
+    """Ctrl-C (130) or SIGTERM (143). A training is saved first, unless a second signal stops it at once."""
 
     def __init__(self, code: str, message: str, *, exit_code: int, fix: str | None = None) -> None:
         super().__init__(code, message, fix=fix)

@@ -16,6 +16,7 @@ from typing import Any, get_args, get_type_hints
 
 from isthmus.config import ALIASES, SECTIONS, Config, is_list
 from isthmus.errors import UsageError
+from isthmus.validation_wording import rule
 from isthmus.wording import shortened
 
 # The behavior before these settings existed. A run writes all of its settings, so a `config.toml` that contains the
@@ -23,7 +24,9 @@ from isthmus.wording import shortened
 BEFORE: dict[str, dict[str, Any]] = {
     "data": {"digits": "float32", "split": "shuffled", "range": "type", "stream": "no"}
 }
+HELP = "`isthmus train --help`"
 MARK = "\ufeff"  # the byte order mark, which some editors put before a text in UTF-8; it has no meaning
+UNKNOWN = {"unexpected_keyword_argument", "extra_forbidden"}  # pydantic's types of errors for unknown names
 OLDEST = {"allow_trailing", "data_dir"}  # of [data]: in every file written by a run, and hardly ever written by hand
 
 
@@ -215,10 +218,13 @@ def _known_keys() -> list[str]:
 
 
 def _unknown_key(name: str) -> UsageError:
-    # A dotted name is compared as a whole; else "trainig.lr" would match any setting that ends in "lr".
-    known = {key if "." in name else key.rpartition(".")[2]: key for key in _known_keys()}
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    fix = f"did you mean {known[near[0]]!r}?" if near else f"known settings: {', '.join(_known_keys())}."
+    """The error for a name that is not a setting, with the nearest one: by its last word, in its own section first."""
+    section, _, word = name.rpartition(".")
+    known = {key.rpartition(".")[2]: key for key in _known_keys()} | {each: f"{each}.NAME" for each in SECTIONS}
+    own = [each for each, key in known.items() if key.startswith(f"{section}.")] if section in SECTIONS else []
+    near = get_close_matches(word, own, n=1, cutoff=0.6) or get_close_matches(word, known, n=1, cutoff=0.6)
+    listed = ", ".join(own or _known_keys())
+    fix = f"did you mean {known[near[0]]!r}?" if near else f"use one of: {listed}."
     return UsageError("USAGE-SETTING", f"there is no setting {name!r}.", fix=fix)
 
 
@@ -230,15 +236,25 @@ def _brief(value: Any) -> str:
 
 
 def _explain(error: Any, where: str) -> UsageError:
-    problems = []
-    for item in error.errors(include_url=False):
-        address = ".".join(str(part) for part in item["loc"])
-        if item["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
-            unknown_key = _unknown_key(address)
-            problems.append(f"{unknown_key.message} {unknown_key.fix}")
-        else:
-            problems.append(f"{shortened(address)} = {_brief(item['input'])}: {item['msg'].lower()}.")
-    fix = "correct it; see `isthmus train --help`."
-    if len(problems) == 1:
-        return UsageError("USAGE-SETTING", f"{where}: {problems[0]}", fix=fix)
-    return UsageError("USAGE-SETTING", f"{where}: {len(problems)} settings are invalid.", fix=fix, problems=problems)
+    """Pydantic's error as one of ours."""
+    found = [_problem(item) for item in error.errors(include_url=False)]
+    if len(found) == 1:
+        return UsageError("USAGE-SETTING", f"{where}: {found[0].message}", fix=found[0].fix)
+    problems = [each.message for each in found]
+    message = f"{where}: {len(found)} settings are invalid."
+    return UsageError("USAGE-SETTING", message, fix=f"correct them; see {HELP}", problems=problems)
+
+
+def _problem(item: Mapping[str, Any]) -> UsageError:
+    """The error for one entry of pydantic's list."""
+    *outer, last = item["loc"] or ("",)
+    address = shortened(".".join(map(str, [*outer, last])))
+    if item["type"] in UNKNOWN:
+        return _unknown_key(address)
+    if isinstance(last, int):  # a position in a list
+        address = f"value {last + 1} of {shortened('.'.join(map(str, outer)))}"
+    if item["type"] == "missing":
+        message = f"{address} is missing."
+    else:
+        message = f"{address} is {_brief(item['input'])}, but {rule(item)}."
+    return UsageError("USAGE-SETTING", message, fix=f"correct it; see {HELP}")

@@ -17,6 +17,7 @@ from isthmus.errors import DataError, IsthmusError, ModelFileError, ResourceErro
 from isthmus.report.page import frame_of
 from isthmus.system import regular
 from isthmus.system.files import finite_or_null
+from isthmus.validation_wording import rule
 from isthmus.version import __version__
 from isthmus.web import panels, photograph_panel, routes
 from isthmus.web import watch as watching
@@ -124,7 +125,7 @@ def _unexpected(request: Request, error: Any) -> JSONResponse:
 
 
 def _invalid(request: Request, error: Any) -> JSONResponse:
-    problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+    problems = [f"{'.'.join(map(str, e['loc']))}: {rule(e)}" for e in error.errors()]
     body = {"code": "USAGE-QUERY", "message": f"the request is not valid: {problems[0]}.", "problems": problems}
     return JSONResponse({"error": body}, 400)
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from isthmus.errors import DataError, UsageError
 from isthmus.tools.inference.framing import frame
+from isthmus.validation_wording import rule
 from isthmus.web.bodies import RequestBody, SamplesBody
 from isthmus.web.image_encoding import from_base64, on_white, parted, read_image, white_of
 from isthmus.web.limits import Limits, TooMuch
@@ -125,7 +126,7 @@ def _told(error: Any) -> str:
     """What pydantic found, in terms of the request; names in it may contain anything."""
     if not error["loc"]:
         return "it is not a JSON object"
-    what = "unknown field" if error["type"] == "extra_forbidden" else error["msg"]
+    what = "unknown field" if error["type"] == "extra_forbidden" else rule(error)
     return f"{'.'.join(map(str, error['loc']))}: {what}"
 
 
