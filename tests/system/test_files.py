@@ -106,7 +106,7 @@ def test_a_file_or_folder_in_the_way_is_told(tmp_path: Path) -> None:
     for path in (tmp_path / "a.txt", tmp_path / "file" / "b.txt"):
         with pytest.raises(ResourceError, match=re.escape(f"{path} cannot be written: ")) as caught:
             files.write_text(path, "new")
-        assert caught.value.fix == "choose another name, because a file or folder of this name is in the way"
+        assert caught.value.fix == "choose another path, because a file or folder is in the way"
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -29,7 +29,7 @@ def sample(
     temperature: Annotated[
         float, typer.Option("--temperature", min=0.0, help="Below 1: more typical, less varied samples.")
     ] = 1.0,
-    judge: Annotated[bool, typer.Option("--judge/--no-judge", help="Judge them by the run's data.")] = True,
+    judge: Annotated[bool, typer.Option("--judge/--no-judge", help="Judge the samples by the run's data.")] = True,
 ) -> None:  # fmt: skip
     """Generate new samples like the training data.
 

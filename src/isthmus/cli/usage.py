@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from isthmus.cli.help_sections import plain_argument
 from isthmus.errors import UsageError
 from isthmus.wording import printable, shell_word
 
@@ -89,13 +90,8 @@ def _value_of(flag: str, arguments: Sequence[str]) -> str | None:
     return None
 
 
-def _plain(piece: str) -> str:
-    """A required argument without the parser's marks: `RUN…` for `{RUN…}...`."""
-    return re.sub(r"^\{(.*)\}(\.\.\.)?$", r"\1", piece)
-
-
 def _form(path: str, context: Any) -> str:
     """The form of the command with all it requires: `isthmus score RUN INPUT --out OUT`."""
-    parts = [_plain(piece.upper()) for piece in context.command.collect_usage_pieces(context)[1:]]
+    parts = [plain_argument(piece) for piece in context.command.collect_usage_pieces(context)[1:]]
     needed = [p for p in context.command.params if p.param_type_name == "option" and p.required]
     return " ".join([path, *parts, *(f"{p.opts[-1]} {p.name.upper()}" for p in needed)])

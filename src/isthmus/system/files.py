@@ -33,7 +33,7 @@ STATED = (".json", ".safetensors")  # suffixes of files that are read from such 
 REPLACED_MOST = 10  # how often a folder is read again because it was replaced; a run replaces its model once
 FULL = {errno.ENOSPC, errno.EDQUOT, None}  # numpy reports a truncated write without an error number
 MORE_FILES = "close other programs, or allow more open files with `ulimit -n 4096`"
-IN_THE_WAY = "choose another name, because a file or folder of this name is in the way"
+IN_THE_WAY = "choose another path, because a file or folder is in the way"
 FIXES = {errno.EMFILE: MORE_FILES, errno.ENFILE: MORE_FILES, errno.ENAMETOOLONG: "choose a shorter name"}
 FIXES |= dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.EEXIST), IN_THE_WAY)
 

@@ -35,7 +35,7 @@ def refuse_inputs(out: str | Path, *inputs: str | Path, kept: Iterable[str | Pat
         if _same(Path(out), path):
             raise _error(f"{out} is the input itself, which would be overwritten.")
         if path.is_dir() and Path(out).resolve().is_relative_to(path.resolve()):
-            raise _error(f"{out} is inside the input {given}; the results would be mixed with the samples.")
+            raise _error(f"{out} is inside the input {given}; the results would be mixed with its files.")
     for given in kept:
         path = _path_of(given)
         if path is not None and _same(Path(out), path):
