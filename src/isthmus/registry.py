@@ -15,6 +15,7 @@ from isthmus.errors import UsageError, unknown
 from isthmus.wording import shortened
 
 T = TypeVar("T")
+KINDS = {"bool": "true or false", "int": "a whole number", "float": "a number"}  # types of settings that are checked
 
 
 def parse(text: str) -> tuple[str, str | None, dict[str, str]]:
@@ -25,11 +26,15 @@ def parse(text: str) -> tuple[str, str | None, dict[str, str]]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise UsageError(
-                "USAGE-PART", f"{text!r}: {pair!r} has no '='.", fix=f"write it as {name}:LEVEL,name=value"
-            )
+            fix = f"write it as {head},{pair}=VALUE" if pair else "remove one comma"
+            raise UsageError("USAGE-PART", f"{text!r}: {pair!r} has no '='.", fix=fix)
         options[key.strip()] = value.strip()
     return name.strip(), first.strip() if colon else None, options
+
+
+def is_on(text: str, name: str) -> bool:
+    """Whether the part that `text` describes has its setting `name` set to true."""
+    return plain(parse(text)[2].get(name, "")) is True
 
 
 def joined(text: str) -> list[str]:
@@ -64,16 +69,34 @@ def build(what: str, registry: Mapping[str, Callable[..., T]], text: str, **cont
             )
         options = {arguments[0]: first} | options
     for key in options.keys() - set(arguments):
+        if not arguments:
+            raise UsageError("USAGE-PART", f"{what} {name!r} has no setting {key!r}.", fix=f"write {name!r}")
         raise unknown(f"setting of {what} {name!r}:", key, arguments)
     missing = [p for p in arguments if p not in options and parameters[p].default is inspect.Parameter.empty]
     if missing:
-        raise UsageError("USAGE-PART", f"{what} {name!r} needs a {missing[0]}.", fix=usage(what, name, factory))
+        raise UsageError("USAGE-PART", f"{what} {name!r} needs a {missing[0]}.", fix=usage(factory))
     accepted = {k: v for k, v in context.items() if k in parameters}
     try:
-        return factory(**{k: plain(v) for k, v in options.items()}, **accepted)
+        return factory(**{k: _typed(k, v, parameters[k].annotation) for k, v in options.items()}, **accepted)
     except (ValueError, TypeError, OverflowError) as error:
-        message = f"{what} {shortened(repr(text))}: {shortened(str(error))}."
-        raise UsageError("USAGE-PART", message, fix=usage(what, name, factory)) from None
+        message = f"{what} {shortened(repr(text))}: {shortened(str(error))}"
+        message += "" if message.endswith("?") else "."
+        raise UsageError("USAGE-PART", message, fix=usage(factory)) from None
+
+
+def _typed(key: str, text: str, annotation: Any) -> Any:
+    """The text as a value of the type that the setting `key` is annotated with; text itself if that is allowed.
+
+    Raises: ValueError for another type: `clip=no` would count as true, because the text is not empty.
+    """
+    value, kinds = plain(text), str(annotation).split(" | ")
+    if not set(kinds) <= KINDS.keys():
+        return value
+    if isinstance(value, float) and value.is_integer() and "float" not in kinds:
+        value = int(value)
+    if type(value).__name__ not in kinds and not (type(value) is int and "float" in kinds):
+        raise ValueError(f"{key} must be {' or '.join(KINDS[kind] for kind in kinds)}, not {text!r}")
+    return value
 
 
 def plain(text: str) -> Any:
@@ -88,7 +111,6 @@ def plain(text: str) -> Any:
     return text
 
 
-def usage(what: str, name: str, factory: Callable[..., Any]) -> str:
+def usage(factory: Callable[..., Any]) -> str:
     """One line on how to write a part, from the first line of its docstring."""
-    summary = (inspect.getdoc(factory) or "").partition("\n")[0]
-    return f"{what} {name!r}: {summary}"
+    return f"follow this form: {(inspect.getdoc(factory) or '').partition(chr(10))[0]}"

@@ -60,6 +60,12 @@ def test_a_color_network_from_a_gray_one_adds_to_each_color_what_that_adds_to_th
     torch.testing.assert_close(color.network(x), x + (gray.network(mean) - mean))
 
 
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no folder .*runs/gone to start from") as caught:
+        start_from(denoiser(1), str(tmp_path / "runs" / "gone"))
+    assert caught.value.fix == "pass a run folder, a model folder, or photo"
+
+
 def test_another_network_is_refused_with_the_differences(tmp_path: Path) -> None:
     denoiser(1, (4, 8)).save(tmp_path / "model")
     with pytest.raises(UsageError, match="are built differently") as caught:

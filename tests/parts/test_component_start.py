@@ -105,5 +105,5 @@ def test_other_parts_start_orthogonal_and_cannot_be_made_to_start_there(digits: 
     if "noise" in other:  # it can, but was not tried
         assert fresh_model(ready).n_parameters
         return
-    with pytest.raises(UsageError, match="init components works with these values of"):
+    with pytest.raises(UsageError, match="--set init=components needs "):
         fresh_model(ready)

@@ -59,7 +59,7 @@ def test_corruption(text: str, shape: tuple[int, ...], dtype: torch.dtype, B: in
             corruption_for(text, shape)
         return
     if text.startswith("jpeg") and not (len(shape) == 3 and shape[0] in (1, 3)):
-        with pytest.raises(UsageError, match="jpeg needs gray images"):
+        with pytest.raises(UsageError, match="jpeg noise needs gray images"):
             corruption_for(text, shape)
         return
     part, x = corruption_for(text, shape), 0.01 + 0.99 * drawn(B, *shape, dtype=dtype)

@@ -163,24 +163,26 @@ def test_levels_are_numbers_or_ranges(text: str | float, bounds: tuple[float, fl
         ("gaussian", "noise 'gaussian' needs a level"),
         ("gaussian:loud", "the level 'loud' is neither a number nor LOW-HIGH"),
         ("gaussian:", "the level '' is neither a number nor LOW-HIGH"),
-        ("gaussian:-0.5", "the level -0.5 is out of bounds; allowed is 0 or more, but finite"),
-        ("gaussian:0.8-0.1", "the level '0.8-0.1' goes from high to low; did you mean 0.1-0.8"),
+        ("gaussian:-0.5", "the level -0.5 is out of bounds; allowed are finite numbers of 0 or more"),
+        ("gaussian:0.8-0.1", "the level '0.8-0.1' goes from high to low; did you mean 0.1-0.8?\n"),
         ("gaussian:nan", "the level nan is out of bounds"),
-        ("gaussian:inf", "the level inf is out of bounds; allowed is 0 or more, but finite"),
+        ("gaussian:inf", "the level inf is out of bounds; allowed are finite numbers of 0 or more"),
         ("gaussian:0.1-0.2-0.3", "the level '0.1-0.2-0.3' is neither a number nor LOW-HIGH"),
-        ("masking:1.5", "the level 1.5 is out of bounds; allowed is 0 to 1"),
+        ("masking:1.5", "the level 1.5 is out of bounds; allowed are 0 to 1"),
         ("masking:0.5,patch=0", "patch must be a number of pixels or auto, not 0"),
         ("masking:0.5,patch=half", "patch must be a number of pixels or auto, not .half."),
         ("masking:0.5,count=none", "count is 'none', but must be 'all' or 'masked'"),
-        ("salt-and-pepper:50", "the level 50 is out of bounds; allowed is 0 to 1"),
-        ("poisson:0", "the level 0 is out of bounds; allowed is 0.001 to 1e.07"),
-        ("poisson:1e308", "the level 1e.308 is out of bounds; allowed is 0.001 to 1e.07"),
+        ("salt-and-pepper:50", "the level 50 is out of bounds; allowed are 0 to 1"),
+        ("poisson:0", "the level 0 is out of bounds; allowed are 0.001 to 10,000,000"),
+        ("poisson:1e308", "the level 1e.308 is out of bounds; allowed are 0.001 to 10,000,000"),
+        ("grain:0.1,width=9", "the width 9 is out of bounds; allowed are 0.01 to 1.5"),
+        ("grain:0.1,shared=2", "the correlation 2 is out of bounds; allowed are 0 to 1"),
         ("gausian:0.5", "unknown noise 'gausian'"),
         ("none:0.5", "noise 'none' takes no level"),
     ],
 )
 def test_levels_that_cannot_be_meant_are_refused(text: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message.replace("(", r"\(")):
+    with pytest.raises(UsageError, match=message.replace("(", r"\(").replace("?", r"\?")):
         corruption(text, (0.0, 1.0))
 
 
@@ -192,8 +194,9 @@ def test_patches_larger_than_the_image_are_refused(shape: tuple[int, ...]) -> No
 
 def test_poisson_noise_wants_data_that_cannot_be_negative() -> None:
     for range in (None, (-1.0, 1.0)):
-        with pytest.raises(UsageError, match="poisson noise needs data without negative values"):
+        with pytest.raises(UsageError, match="poisson noise needs data without negative values") as caught:
             corruption("poisson:30", range)
+        assert caught.value.fix == "choose another noise, such as gaussian:0.1"
     assert corruption("poisson:30", (0.0, 1.0))(drawn(2, 3), seeded(0)).x_in.shape == (2, 3)
 
 
@@ -235,8 +238,10 @@ def test_levels_may_be_given_in_units_of_the_raw_data() -> None:
     noisy = corruption("gaussian:200counts", (0.0, 1.0), clips=False, unit=1 / 4000)(x, seeded(0)).x_in
     assert float(noisy.std()) == pytest.approx(200 / 4000, rel=0.01)  # of 320,000 values
     assert Level("50-200 counts", unit=1 / 4000).bounds == pytest.approx((0.0125, 0.05))
-    with pytest.raises(UsageError, match="the level '200counts' is in counts, which this noise or this data does not"):
+    with pytest.raises(UsageError, match="the level '200counts' is in counts, but this noise or this data has none"):
         corruption("gaussian:200counts", (0.0, 1.0))
+    with pytest.raises(UsageError, match=r"goes from high to low; did you mean 200-500counts\?"):
+        corruption("gaussian:500-200counts", (0.0, 1.0), unit=1 / 4000)
 
 
 def test_noise_is_not_cut_where_the_data_tells_black_and_white() -> None:

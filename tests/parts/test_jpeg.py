@@ -46,5 +46,5 @@ def test_each_sample_has_its_own_quality() -> None:
 
 def test_tables_and_other_channels_are_refused() -> None:
     for shape in ((5,), (2, 8, 8)):
-        with pytest.raises(UsageError, match="jpeg needs gray images or images with three colors"):
+        with pytest.raises(UsageError, match="jpeg noise needs gray images or images with three colors"):
             corruption("jpeg:90", (0.0, 1.0), shape)

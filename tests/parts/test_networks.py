@@ -61,6 +61,9 @@ def test_unknown_activations_and_networks_are_refused_with_the_known_ones() -> N
         network("mlp", SIZES, hidden=(), activation="rleu", dropout=0.0)  # even if no layer uses it
     with pytest.raises(UsageError, match="unknown network 'mpl'"):
         network("mpl", SIZES, hidden=(), activation="relu", dropout=0.0)
+    with pytest.raises(UsageError, match="unknown network 'web'") as caught:
+        network("web", SIZES, hidden=(), activation="relu", dropout=0.0)
+    assert caught.value.fix == "use one of: auto, conv, mlp, unet."
 
 
 def started(scheme: str, activation: str = "relu", n_in: int = 400, n_out: int = 300) -> nn.Linear:
@@ -167,7 +170,9 @@ def test_the_images_choose_the_network_and_its_usual_widths(
 
 def test_widths_are_told_in_the_words_of_the_network() -> None:
     assert widths("mlp", (512, 256)) == "layers of 512, 256 units"
-    assert widths("conv", [32]) == "stages of 32 channels"
+    assert widths("conv,shortcut=true", [32]) == "1 stage of 32 channels"
+    assert widths("unet", (32, 48, 64)) == "scales of 32, 48, 64 channels"
+    assert widths("mlp", [1]) == "1 layer of 1 unit"
     assert widths("conv", ()) == widths("mlp", None) == "no hidden layers"
     assert NETWORKS.keys() == WIDTHS.keys()
 

@@ -18,6 +18,8 @@ from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.recipes import resolve
 from isthmus.system import devices
 from isthmus.training import choices, notes, prepare
+from isthmus.training.prepared import TrainingStatistics
+from isthmus.training.settling import settle_training
 from isthmus.training_config import TrainingConfig
 
 IMAGE, TABLE = Preprocess((1, 28, 28), "uint8", range=(0.0, 1.0)), Preprocess((5,), "float32")
@@ -270,8 +272,24 @@ def test_images_too_large_for_convolutions_are_refused_before_anything_is_built(
     with pytest.raises(DataError, match="sides of 16 to 256 pixels, but these are 200x300") as caught:
         tiny.prepared(colors(200, 300, 10))
     assert caught.value.fix == "pass --resize 171x256"
-    with pytest.raises(DataError, match="conv needs images, but this is a table"):
-        tiny.prepared(tiny.table(), network="conv")
+
+
+@pytest.mark.parametrize("hidden", [[8], "none"])
+def test_fault_187_networks_for_images_refuse_tables(hidden: Any) -> None:
+    with pytest.raises(DataError, match="conv needs images, but this is a table") as caught:
+        tiny.prepared(tiny.table(), network="conv", hidden=hidden)
+    assert caught.value.fix == "pass --network mlp"
+    for settings in ({"network": "unet", "hidden": hidden}, {"recipe": "photo"}):
+        with pytest.raises(UsageError, match="unet needs images, but this is a table") as refused:
+            tiny.prepared(tiny.table(), **settings)
+        assert refused.value.fix == "pass --network mlp, without --recipe photo"
+
+
+def test_a_single_image_or_row_is_said_in_the_singular() -> None:
+    one = np.zeros((1, 1, 28, 28), np.uint8)
+    known = TrainingStatistics(Samples(one, "one"), IMAGE)
+    said = settle_training(tiny.config(augment="auto", epochs=41), known, torch.device("cpu"))[1]
+    assert "augmentation shift:2: training takes 41 passes over 1 image (turn off with --augment none)" in said
 
 
 @pytest.mark.parametrize(("rows", "said"), [([[1, 2]] * 3, "all 3 training samples are equal"), ([[1, 2], [1, 3]], "")])
@@ -296,7 +314,7 @@ def test_fault_noise_levels_for_0_to_255_are_told_before_training(noise: str, me
 @pytest.mark.parametrize("level", ["nan", "0.1-nan", "-1", "1" * 400, "1e999"])
 def test_fault_64_a_level_that_is_no_number_is_refused_in_words(level: str, digits: tiny.Digits) -> None:
     assert notes.about_noise(f"gaussian:{level}", IMAGE) == []  # it is reported when the noise is built
-    with pytest.raises(UsageError, match="is out of bounds; allowed is 0 or more") as caught:
+    with pytest.raises(UsageError, match="is out of bounds; allowed are finite numbers of 0 or more") as caught:
         prepare.fresh_model(tiny.prepared(digits.samples, noise=f"gaussian:{level}"))
     assert len(str(caught.value)) < 1_000
 

@@ -14,6 +14,7 @@ from isthmus.data.objects import read_object
 from isthmus.data.samples import Bundle, Samples
 from isthmus.recipes import resolve
 from isthmus.training import prepare
+from isthmus.training.components import Components
 from isthmus.training.prepared import Prepared
 from isthmus.training.table_choices import (
     FEWEST_TOLD,
@@ -22,6 +23,7 @@ from isthmus.training.table_choices import (
     PATIENCE,
     SHORTCUT,
     fitting_budget,
+    fitting_code,
     fitting_widths,
 )
 from isthmus.training_config import TrainingConfig
@@ -42,6 +44,14 @@ def test_code_widths_budget_and_patience_come_from_the_table_and_are_said() -> N
         "code of 3 numbers: 3 principal components hold 95% of the variance of 9 columns (change with --z-size)" in said
     )
     assert f"training takes {LEAST_STEPS:,} steps for 160 rows (change with --epochs)" in said
+
+
+@pytest.mark.parametrize(("K", "size"), [(8, 7), (60, 32)])
+def test_a_code_that_holds_less_than_it_should_is_called_the_largest_default(K: int, size: int) -> None:
+    equal = Components(torch.zeros(K), torch.ones(K), torch.eye(K))
+    found, said = fitting_code(equal, K)
+    assert found == size
+    assert said.startswith(f"code of {size} numbers, the largest default for {K} columns: ")
 
 
 @pytest.mark.parametrize(

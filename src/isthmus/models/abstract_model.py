@@ -150,8 +150,9 @@ class AbstractModel(nn.Module):
     def with_gaps(self, pair: Pair, share: float, generator: torch.Generator | None) -> Pair:
         """The pair with some input cells hidden: none in half of the rows, and the share 2 * `share` in the others.
 
-        Hidden cells stay in the target, so the model learns to fill gaps. Half of the rows stay complete, because later
-        rows mostly are. Only for columns of several kinds, because only their encoding has a sign for a gap.
+        Hidden cells stay in the target, so the model learns to fill missing values. Half of the rows stay complete,
+        because later rows mostly are. Only for columns of several kinds, because only their encoding can mark a value
+        as missing.
         """
         encoding = self.preprocess.encoding
         if encoding is None or not share:

@@ -142,7 +142,7 @@ def coded(model: AbstractModel) -> Model:
     if isinstance(model, Model):
         return model
     message = "this denoiser has no code, so it cannot encode, decode, sample, edit or map."
-    fix = "use `isthmus denoise` or `evaluate`, or train a model with a code, for example with recipe modern"
+    fix = "use `isthmus denoise` or `isthmus evaluate`, or train a model with a code, for example with recipe modern"
     raise UsageError("USAGE-CODE", message, fix=fix)
 
 

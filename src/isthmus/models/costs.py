@@ -68,7 +68,7 @@ def penalty_weights(model: AbstractModel) -> dict[str, float]:
     for name in model.config.weights.keys() - set(known):
         listed = ", ".join(known) or "none"
         message = f"there is no penalty {name!r}; the penalties of this model: {listed}."
-        raise UsageError("USAGE-WEIGHT", message, fix="remove that weight")
+        raise UsageError("USAGE-WEIGHT", message, fix="remove it from the weights")
     return known | dict(model.config.weights)
 
 

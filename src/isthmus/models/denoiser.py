@@ -42,7 +42,7 @@ class Denoiser(AbstractModel):
             raise UsageError("USAGE-OUTPUT", message, fix="pass --loss gaussian or --loss laplace")
         if self.terms:
             message = f"the penalty {config.terms!r} needs a code, but {config.network} has none."
-            raise UsageError("USAGE-PART", message, fix="omit model.terms")
+            raise UsageError("USAGE-PART", message, fix="pass --set terms=none")
         self.bottleneck = bottlenecks.bottleneck("identity", 0)
         self.network = unet(preprocess.shape, config.hidden)
         self.apart = self.corruption.apart if isinstance(self.corruption, NeighborNoise) else 1
@@ -147,7 +147,7 @@ class Denoiser(AbstractModel):
 def refuse_strength(strength: float) -> None:
     """Raises: UsageError for a strength outside of 0 to 1."""
     if not 0 <= strength <= 1:
-        raise UsageError("USAGE-STRENGTH", f"the strength is {strength:g}; allowed are 0 to 1.", fix="use 0.5")
+        raise UsageError("USAGE-STRENGTH", f"the strength is {strength:g}, but must be from 0 to 1.", fix="use 0.5")
 
 
 __all__ = ["Denoiser", "refuse_strength"]

@@ -123,6 +123,7 @@ def _smaller(config: ModelConfig, preprocess: Preprocess, found: Footprint, batc
     if config.code_size >= preprocess.size:
         return f"pass a smaller --z-size; it is {config.code_size:,}"
     if not preprocess.is_image:
-        return f"drop columns with --drop-column; there are {preprocess.size:,}"
+        columns = preprocess.size if preprocess.encoding is None else len(preprocess.encoding.blocks)
+        return f"drop columns with --drop-column; {'there is' if columns == 1 else 'there are'} {columns:,}"
     H, W = (math.ceil(side / 4) for side in preprocess.shape[1:])
     return f"make the images smaller, for example with --resize {H}x{W}"

@@ -14,6 +14,7 @@ from isthmus.data.batching.input_conversion import Carrier
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.transparency import with_opaque
 from isthmus.errors import DataError
+from isthmus.wording import counted
 
 MOST_CHANNELS = 4  # largest last axis that is interpreted as channels if the layout is ambiguous
 
@@ -64,7 +65,9 @@ def _arranged(array: Tensor, C: int) -> tuple[Tensor, Callable[[Any], Any]]:
     if n == 4 and (array.shape[3] in {1, C} or C == 1):
         return array.movedim(3, 1), lambda t: _moved(t, 1, 3)
     wanted = "(H, W), (N, H, W), (N, 1, H, W)" if C == 1 else f"(H, W, {C}), (N, {C}, H, W) or (N, H, W, {C})"
-    message = f"the input has shape {tuple(array.shape)}, but the denoiser takes images of {C} channels: {wanted}."
+    message = (
+        f"the input has shape {tuple(array.shape)}, but the denoiser takes images of {counted(C, 'channel')}: {wanted}."
+    )
     raise DataError("DATA-SHAPE", message, fix="rearrange the images to such a shape")
 
 

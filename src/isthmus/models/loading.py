@@ -92,7 +92,8 @@ def _described(folder: Path, manifest: dict[str, Any]) -> Described:
     except ModelFileError:
         raise
     except (OSError, ValueError, KeyError, TypeError, IsthmusError) as error:
-        reason = error.message if isinstance(error, IsthmusError) else repr(error)
+        reason = error.message if isinstance(error, IsthmusError) else f"{error!r}."
+        reason = f"{error.args[0]!r} is missing." if isinstance(error, KeyError) else reason
         raise ModelFileError("MODEL-CONFIG", f"{path} cannot be used: {reason}", fix="train again") from None
 
 
@@ -161,8 +162,8 @@ class Double:
         return _in_chunks(self._picture, z)
 
     def errors(self, x: Float[Tensor, "B ..."]) -> Tensor:
-        """The mean squared error of the reconstruction of each sample, (B,); for columns of several kinds, the error
-        per column without gaps.
+        """The mean squared error of the reconstruction of each sample, (B,); for columns of several kinds, the mean
+        over columns, where missing values add nothing.
         """
         return _in_chunks(self._errors, x)
 

@@ -13,6 +13,7 @@ from isthmus.models.abstract_model import AbstractModel
 from isthmus.models.denoiser import Denoiser
 from isthmus.models.loading import load_model
 from isthmus.models.photo import COLORS, PhotoDenoiser
+from isthmus.wording import shortened
 
 MODEL = "model"  # the folder in a run folder
 
@@ -23,7 +24,8 @@ def start_from(model: AbstractModel, source: str) -> AbstractModel:
     A U-Net for color images can start one for gray images, and vice versa: weights of the input are summed over the
     colors, or divided between them; weights of the output are averaged, or repeated.
 
-    Raises: UsageError for a model that is built differently, with the differences; ModelFileError.
+    Raises: UsageError if there is no such folder, or for a model that is built differently, with the differences;
+    ModelFileError.
     """
     found = _found(source, model)
     weights = dict(found.state_dict())
@@ -47,6 +49,9 @@ def _found(source: str, model: AbstractModel) -> AbstractModel:
     if source == PHOTO and not folder.exists():
         photo = PhotoDenoiser()
         return photo.color if model.preprocess.shape[0] == COLORS else photo.gray
+    if not folder.exists():
+        message = f"there is no folder {shortened(folder)} to start from."
+        raise UsageError("USAGE-START", message, fix="pass a run folder, a model folder, or photo")
     return load_model(folder / MODEL if (folder / MODEL).is_dir() else folder)
 
 

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from isthmus.errors import UsageError
+
 Shape = tuple[int, ...] | None
 Denoise = Callable[[Tensor], Tensor]
 
@@ -20,6 +22,11 @@ class Pair(NamedTuple):
     x_in: Tensor
     target: Tensor
     weight: Tensor | None = None
+
+
+def unfit(noise: str, needed: str) -> UsageError:
+    """The error for a noise that cannot be added to the data, which is not `needed`."""
+    return UsageError("USAGE-PART", f"{noise} noise needs {needed}.", fix="choose another noise, such as gaussian:0.1")
 
 
 class AbstractCorruption(ABC):

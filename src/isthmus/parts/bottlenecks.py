@@ -169,10 +169,10 @@ class Chain(AbstractBottleneck):
         return any(part.has_prior for part in self.parts)
 
     def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:
-        """The prior of the first part that has one, passed through the parts after it."""
-        first = max((i for i, part in enumerate(self.parts) if part.has_prior), default=0)
-        z = self.parts[first].sample_prior(n, generator)  # type: ignore[operator]
-        for part in self.parts[first + 1 :]:
+        """The prior of the last part that has one, passed through the parts after it."""
+        last = max((i for i, part in enumerate(self.parts) if part.has_prior), default=0)
+        z = self.parts[last].sample_prior(n, generator)  # type: ignore[operator]
+        for part in self.parts[last + 1 :]:
             z = part(z, sample=False).z
         return z
 

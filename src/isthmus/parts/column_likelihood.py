@@ -25,8 +25,8 @@ MOST_WEIGHT = 20.0
 
 
 class Layout(NamedTuple):
-    """For each of P outputs: its index among the values of x, its column, the index of its gap flag (-1 if there is
-    none), its weight, and for a Poisson count the scale and the offset of its logarithm.
+    """For each of P outputs: its index among the values of x, its column, the index of its flag for a missing value (-1
+    if there is none), its weight, and for a Poisson count the scale and the offset of its logarithm.
     """
 
     values: Tensor
@@ -38,7 +38,7 @@ class Layout(NamedTuple):
 
 
 class ColumnsLikelihood(AbstractLikelihood):
-    """columns: a cost for each column by its kind; gaps cost nothing. variance=learned is for Gaussian codes.
+    """columns: a cost for each column by its kind; missing values cost nothing; variance=learned is for VAEs.
 
     Numbers and times: squared error; yes-no: binary cross-entropy; categories: cross-entropy; counts: Poisson deviance.
     The weight of each column is 1 / (cost of its best constant), so that no column dominates: a cost of 1 is no better
@@ -101,7 +101,7 @@ class ColumnsLikelihood(AbstractLikelihood):
         return per_sample(costs, None if weight is None else weight[:, self._layout(target).values])
 
     def errors(self, params: Tensor, x: Tensor) -> Tensor:
-        """The weighted cost of each column, (B, K), at least 0, and 0 for a gap."""
+        """The weighted cost of each column, (B, K), at least 0, and 0 for a missing value."""
         if self.encoding is None:
             return super().errors(params, x)
         costs = self._costs(params.to(x.dtype), x)
@@ -114,7 +114,7 @@ class ColumnsLikelihood(AbstractLikelihood):
         target, costs = x[:, layout.values], torch.zeros_like(params)
         at = self._places("gaussian", x)
         costs[:, at] = self._gaussian(params[:, at], target[:, at])
-        at = self._places("bernoulli", x)  # targets are -1 and 1, and 0 for a gap, which costs nothing
+        at = self._places("bernoulli", x)  # targets are -1 and 1, and 0 for a missing value, which costs nothing
         costs[:, at] = target[:, at].abs() * F.softplus(-target[:, at].sign() * params[:, at])
         if self.parts["poisson"]:
             at = self._places("poisson", x)
@@ -161,7 +161,7 @@ class ColumnsLikelihood(AbstractLikelihood):
         return self._with_flags([_drawn(numbers[:, at], block, generator) for at, block in self._outputs()], params)
 
     def _with_flags(self, values: list[Tensor], params: Tensor) -> Tensor:
-        """x from the values of each column, with flags for no gap."""
+        """x from the values of each column, with flags that say that nothing is missing."""
         flags = [block.flagged for _, block in self._outputs()]
         none = torch.zeros_like(params[:, :1])
         return torch.cat([part for v, f in zip(values, flags, strict=True) for part in ([v, none] if f else [v])], 1)

@@ -61,8 +61,9 @@ def refuse_start(network: str, activation: str, bottleneck: str, likelihood: str
         ("likelihood", likelihood, LINES_GO_THROUGH),
     ):
         if given not in allowed:
-            named = ", ".join(sorted(allowed))
-            message = f"init components works with these values of {what}: {named}; but it is {given}."
+            *others, last = sorted(allowed)
+            named = f"{', '.join(others)} or {last}" if others else last
+            message = f"--set init=components needs {what} {named}, but it is {given}."
             raise UsageError("USAGE-INIT", message, fix="pass --set init=orthogonal, the usual initialization")
 
 

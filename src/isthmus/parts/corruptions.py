@@ -14,7 +14,7 @@ from torch import Tensor
 
 from isthmus.data.batching.blurring import REACH, blurred
 from isthmus.errors import UsageError
-from isthmus.parts.abstract_corruption import AbstractCorruption, AbstractNoise, Pair, Shape
+from isthmus.parts.abstract_corruption import AbstractCorruption, AbstractNoise, Pair, Shape, unfit
 from isthmus.parts.jpeg import Jpeg
 from isthmus.parts.neighbors import NeighborNoise
 from isthmus.parts.noise_level import Level
@@ -79,7 +79,7 @@ class Poisson(AbstractNoise):
 
     def __init__(self, level: float | str, *, clip: bool = True, range: Range = None, limits: Range = None) -> None:
         if range is None or range[0] < 0:
-            raise ValueError("poisson noise needs data without negative values, such as images")
+            raise unfit("poisson", "data without negative values, such as images")
         self.level, self.range = Level(level, low=1e-3, high=PHOTONS), limits if clip else None
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -109,9 +109,10 @@ class Grain(AbstractNoise):
         shape: Shape = None,
     ) -> None:
         if shape is not None and len(shape) != 3:
-            raise ValueError("grain needs images")
+            raise unfit("grain", "images")
         self.level, self.range = Level(level, unit=unit), limits if clip else None
-        self.width, self.shared = Level(width, low=1e-2, high=REACH / 2), Level(shared, high=1.0)
+        self.width = Level(width, name="width", low=1e-2, high=REACH / 2)
+        self.shared = Level(shared, name="correlation", high=1.0)
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         noise = self._grain(x, generator).mul_(self.level.draw(x, generator)).add_(x)

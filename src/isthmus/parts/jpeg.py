@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from isthmus.parts.abstract_corruption import AbstractNoise, Shape
+from isthmus.parts.abstract_corruption import AbstractNoise, Shape, unfit
 from isthmus.parts.noise_level import Level
 from isthmus.system.device_constants import constant
 
@@ -41,7 +41,7 @@ class Jpeg(AbstractNoise):
 
     def __init__(self, level: float | str, *, shape: Shape = None) -> None:
         if shape is not None and (len(shape) != 3 or shape[0] not in (1, 3)):
-            raise ValueError("jpeg needs gray images or images with three colors")
+            raise unfit("jpeg", "gray images or images with three colors")
         self.level = Level(level, low=1.0, high=100.0)
 
     def corrupt(self, x: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from isthmus.errors import UsageError
-from isthmus.parts.abstract_corruption import AbstractCorruption, Denoise, Pair, Shape
+from isthmus.parts.abstract_corruption import AbstractCorruption, Denoise, Pair, Shape, unfit
 from isthmus.system.device_constants import constant
 
 # The two pixels that can be drawn from the four of a cell, counted row by row: neighbors in every order (section 4.1).
@@ -38,7 +38,7 @@ class NeighborNoise(AbstractCorruption):
 
     def __init__(self, apart: int | str = "auto", *, shape: Shape = None) -> None:
         if shape is not None and len(shape) != 3:
-            raise ValueError("unknown noise needs images")
+            raise unfit("unknown", "images")
         if apart != "auto" and not (isinstance(apart, int) and 1 <= apart <= MOST_APART):
             raise ValueError(f"the distance of pixels must be 1 to {MOST_APART} or auto, not {apart!r}")
         self.apart = 1 if isinstance(apart, str) else apart
@@ -83,7 +83,8 @@ class NeighborNoise(AbstractCorruption):
         cells = (H // (2 * self.apart) * self.apart) * (W // (2 * self.apart) * self.apart)
         if not cells:
             message = f"images of {H} x {W} pixels are too small for pairs of pixels {self.apart} apart."
-            raise UsageError("USAGE-NOISE", message, fix="train on larger images, or pass --noise unknown:1")
+            smaller = ", or pass --noise unknown:1" if self.apart > 1 else ""
+            raise UsageError("USAGE-NOISE", message, fix=f"train on larger images{smaller}")
         device = x.device if generator is None else generator.device
         return torch.randint(len(NEIGHBORS), (B, 1, cells, 1), generator=generator, device=device).to(x.device)
 

@@ -12,14 +12,14 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from isthmus.errors import unknown
+from isthmus.errors import UsageError, unknown
 from isthmus.parts.blocks import ACTIVATIONS, Sizes, linear_block
-from isthmus.parts.convolutions import SMALLEST, conv, stage_widths
+from isthmus.parts.convolutions import SMALLEST, check_sides, conv, stage_widths
 from isthmus.parts.dense_chain import DenseChain
 from isthmus.parts.refinement import Coarse, coarse_shape, step_of
 from isthmus.parts.shortcuts import Beside, FixedShortcut
 from isthmus.parts.unet import WIDTHS as WIDTHS_OF_UNET
-from isthmus.registry import build, parse
+from isthmus.registry import build, is_on, parse
 
 # Gains that keep the variance from layer to layer: sqrt(2) for ReLU (He et al. 2015, arXiv:1502.01852, eq. 10), and
 # similar for others. SiLU passes E[silu(n)^2] = 0.356 of unit normal input, whose inverse is 2.8; 3 trained best.
@@ -77,19 +77,34 @@ def is_without_code(text: str) -> bool:
     return parse(text)[0] in WITHOUT_CODE
 
 
+def refuse_tables(text: str, shape: tuple[int, ...]) -> None:
+    """Raises: UsageError or DataError if the network that `text` names needs images, and samples of `shape` are not."""
+    name = parse(text)[0]
+    if name in WITHOUT_CODE and len(shape) != 3:
+        fix = "pass --network mlp, without --recipe photo"
+        raise UsageError("USAGE-NETWORK", f"{name} needs images, but this is a table.", fix=fix)
+    if name == "conv" and len(shape) != 3:
+        check_sides(shape)
+
+
 def usual_widths(text: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The default widths of the network that `text` names, for samples of `shape`; () for the user's own module."""
     if is_without_code(text):
         return WITHOUT_CODE[parse(text)[0]]
-    name, _, options = parse(text)
-    beside = name == "conv" and options.get("shortcut") == "true"  # its stages begin on the grid of the components
+    name = parse(text)[0]
+    beside = name == "conv" and is_on(text, "shortcut")  # its stages begin on the grid of the components
     return WIDTHS[name](coarse_shape(shape) if beside else shape) if name in WIDTHS else ()
 
 
 def network(
     text: str, sizes: Sizes, *, hidden: Sequence[int] | None, activation: str, dropout: float
 ) -> tuple[nn.Module, nn.Module]:
-    """(encoder, decoder) of the network that `text` names; `hidden=None` uses its default widths."""
+    """(encoder, decoder) of the network that `text` names; `hidden=None` uses its default widths.
+
+    Raises: UsageError for an unknown network or activation; as `conv`.
+    """
+    if (name := parse(text)[0]) not in {AUTO, *NETWORKS}:
+        raise unknown("network", name, [AUTO, *NETWORKS, *WITHOUT_CODE])
     if activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
     with torch.random.fork_rng(devices=()):  # new layers use the global generator, which must not change

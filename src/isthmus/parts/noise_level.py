@@ -15,24 +15,32 @@ COUNTS = "count"  # the raw unit in which a level may be given
 class Level:
     """A noise level: one number, or `LOW-HIGH` for a level that is drawn for every sample.
 
-    `200counts` is in units of the raw data; `unit` is the size of one raw unit in x.
+    `200counts` is in units of the raw data; `unit` is the size of one raw unit in x. `name` is for messages.
     """
 
     def __init__(
-        self, text: float | str, *, low: float = 0.0, high: float = math.inf, unit: float | None = None
+        self,
+        text: float | str,
+        *,
+        name: str = "level",
+        low: float = 0.0,
+        high: float = math.inf,
+        unit: float | None = None,
     ) -> None:
         found = re.fullmatch(rf"({NUMBER})(?:-({NUMBER}))?(\s*{COUNTS}s?)?", str(text).strip(), re.IGNORECASE)
         if found is None:
-            raise ValueError(f"the level {text!r} is neither a number nor LOW-HIGH, such as 0.1-0.8")
+            raise ValueError(f"the {name} {text!r} is neither a number nor LOW-HIGH, such as 0.1-0.8")
         if found[3] and unit is None:
-            raise ValueError(f"the level {text!r} is in counts, which this noise or this data does not have")
+            raise ValueError(f"the {name} {text!r} is in counts, but this noise or this data has none")
         step = unit if found[3] and unit is not None else 1.0
         first, last = self.bounds = (float(found[1]) * step, float(found[2] or found[1]) * step)
         if first > last:
-            raise ValueError(f"the level {text!r} goes from high to low; did you mean {last:g}-{first:g}?")
+            raise ValueError(
+                f"the {name} {text!r} goes from high to low; did you mean {found[2]}-{found[1]}{found[3] or ''}?"
+            )
         if not (low <= first and last <= high) or math.isinf(last):
-            allowed = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more, but finite"
-            raise ValueError(f"the level {text!r} is out of bounds; allowed is {allowed}")
+            allowed = f"{low:g} to {high:,.10g}" if math.isfinite(high) else f"finite numbers of {low:g} or more"
+            raise ValueError(f"the {name} {text!r} is out of bounds; allowed are {allowed}")
 
     def draw(self, x: Tensor, generator: torch.Generator | None) -> Tensor | float:
         """The level itself, or levels (B, 1, …) that broadcast over x."""

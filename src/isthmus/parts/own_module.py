@@ -40,7 +40,7 @@ def adapt(module: nn.Module, shape: tuple[int, ...], flatten: bool | str = "auto
     Raises: UsageError with the result of each way, if none returns as many values as it was given.
     """
     if not isinstance(module, nn.Module):
-        message = f"a torch.nn.Module is needed, but got a {type(module).__name__}."
+        message = f"the module must be a torch.nn.Module, but it is a {type(module).__name__}."
         raise UsageError("USAGE-MODULE", message, fix="pass an instance of your class")
     ways = {"auto": (False, True)}.get(flatten, (bool(flatten),)) if isinstance(flatten, str) else (flatten,)
     encode, decode = _methods(module)

@@ -99,7 +99,9 @@ def unet(shape: tuple[int, ...], hidden: Sequence[int] | None = None) -> UNet:
     Raises: UsageError for tables.
     """
     if len(shape) != 3:
-        raise UsageError("USAGE-NETWORK", "unet needs images, but this is a table.", fix="pass --network mlp")
+        raise UsageError(
+            "USAGE-NETWORK", "unet needs images, but this is a table.", fix="pass --network mlp, without --recipe photo"
+        )
     return UNet(shape[0], hidden or WIDTHS)
 
 

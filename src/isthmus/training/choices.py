@@ -13,7 +13,7 @@ from isthmus.data.batching.split import Splits
 from isthmus.errors import UsageError
 from isthmus.parts.component_start import LINES_GO_THROUGH, PAIRS_KEEP
 from isthmus.parts.convolutions import SMALLEST, check_sides
-from isthmus.parts.networks import AUTO, fitting_network, is_without_code, usual_widths
+from isthmus.parts.networks import AUTO, fitting_network, is_without_code, refuse_tables, usual_widths
 from isthmus.registry import alternatives, joined, parse
 from isthmus.training.image_choices import BESIDE_COMPONENTS, fitting_picture_code, starts_at_components
 from isthmus.training.noise_estimate import estimate_noise
@@ -29,7 +29,7 @@ from isthmus.training.table_choices import (
     wants_fitting_code,
 )
 from isthmus.training_config import STEPS, TrainingConfig
-from isthmus.wording import widths
+from isthmus.wording import counted, widths
 
 # Number of passes from which random shifts of images help, see docs/experiments.md: shifts cost 0.0009 of BCE with one
 # pass and 0.0002 with three, and gain 0.0005 with ten; at 160 passes over 1,600 images, two pixels beat one and three.
@@ -47,14 +47,13 @@ SHIFT_UNTIL = 0.9  # no shifts in the last tenth of training: 0.0004 better at f
 def settle_network(model: ModelConfig, preprocess: Preprocess, n: int) -> tuple[ModelConfig, list[str]]:
     """Sets the network and its widths for n samples, and returns notes on choices that the user did not make.
 
-    Raises: DataError for images that the network does not accept.
+    Raises: UsageError and DataError for samples that the network does not accept.
     """
     shape, text = preprocess.shape, model.network
+    refuse_tables(text, shape)
     noisy = is_denoiser(model) and model.hidden is None  # widths that the user sets are for the mlp
     network = fitting_network(shape, noisy=noisy) if text == AUTO else text
     hidden = usual_widths(network, shape) if model.hidden is None else model.hidden
-    if is_without_code(network) and len(shape) != 3:
-        raise UsageError("USAGE-NETWORK", "unet needs images, but this is a table.", fix="choose another recipe")
     if parse(network)[0] == "conv":
         check_sides(shape)
     if text == AUTO and has_linear_path(model, preprocess):
@@ -87,7 +86,7 @@ def is_denoiser(model: ModelConfig) -> bool:
 
 
 def is_unknown(noise: str) -> bool:
-    """Whether no clean image exists."""
+    """Whether the noise is unknown, so that there are no clean images."""
     return parse(noise)[0] == "unknown"
 
 
@@ -150,7 +149,7 @@ def settle_budget(
     most = PASSES * per_epoch
     if preprocess.encoding is None or training.budget <= most:
         return training, []
-    said = f"training takes {PASSES} passes over {n:,} rows, {most:,} steps (change with --epochs)"
+    said = f"training takes {PASSES} passes over {counted(n, 'row')}, {most:,} steps (change with --epochs)"
     return replace(training, epochs=PASSES), [said]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from isthmus.config import ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.parts.networks import AUTO, fitting_network
-from isthmus.registry import parse
+from isthmus.registry import is_on, parse
 
 BESIDE_COMPONENTS = "conv,shortcut=true"
 COMPONENTS_FROM = 32  # pixels per side; for smaller images `conv` alone is good enough, docs/experiments.md
@@ -21,7 +21,7 @@ def starts_at_components(model: ModelConfig, preprocess: Preprocess) -> bool:
     """
     if not preprocess.is_image:
         return False
-    if parse(model.network)[0] == "conv" and parse(model.network)[2].get("shortcut") == "true":
+    if parse(model.network)[0] == "conv" and is_on(model.network, "shortcut"):
         return True
     plain = model.bottleneck == "identity" and model.noise == model.terms == "none" and not preprocess.alpha
     large = min(preprocess.shape[1:]) >= COMPONENTS_FROM and fitting_network(preprocess.shape) == "conv"

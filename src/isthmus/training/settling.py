@@ -14,7 +14,7 @@ from isthmus.data.batching.patches import soften_of
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.split import Splits
 from isthmus.data.samples import Samples
-from isthmus.parts.networks import is_without_code
+from isthmus.parts.networks import is_without_code, refuse_tables
 from isthmus.system.devices import pick_precision, pick_step
 from isthmus.training import notes
 from isthmus.training.choices import (
@@ -32,6 +32,7 @@ from isthmus.training.choices import (
 from isthmus.training.data_pass import samples_of_pass
 from isthmus.training.prepared import TrainingStatistics
 from isthmus.training_config import TrainingConfig
+from isthmus.wording import counted
 
 LOOKED_AT = 200  # images whose noise is estimated: 7 million pixels for pieces of 192, one second
 
@@ -41,15 +42,17 @@ def settle_training(
 ) -> tuple[TrainingConfig, list[str]]:
     """The settings of training for the data and the device, without `auto`, and notes.
 
-    Raises: UsageError for an augmentation that the data does not allow, or an unavailable device or precision.
+    Raises: UsageError for a network or an augmentation that the data does not allow, or an unavailable device or
+    precision; DataError.
     """
+    refuse_tables(config.model.network, known.preprocess.shape)  # before patches of the samples are counted
     n = samples_of_pass(config.model, config.training, known.train)
     training, said = settle_budget(config.training, config.model, n, known.preprocess)
     training, about_augmentation = _settle_augmentation(training, config.model, n, known.preprocess)
     said += about_augmentation + notes.about_budget(training, batches_of_pass(n, training.batch_size) if n else 0)
     if training.batch_size > n:
         what = "patches in a pass" if is_without_code(config.model.network) else "training samples"
-        said.append(f"batch size lowered from {training.batch_size} to {n}, the number of {what}")
+        said.append(f"batch size lowered from {training.batch_size:,} to {n:,}, the number of {what}")
     precision, step = pick_precision(training.precision, device), pick_step(training.step, device)
     size = min(training.batch_size, n)
     return replace(training, batch_size=size, precision=precision, step=step, device=device.type), said
@@ -66,7 +69,7 @@ def _settle_augmentation(
         shift_of(training.augment, preprocess)
         return training, []
     augment = fitting_shift(preprocess, passes(training, n), noisy=model.noise != "none")
-    times = f"training takes {passes(training, n):.0f} passes over {n:,} images"
+    times = f"training takes {passes(training, n):,.0f} passes over {counted(n, 'image')}"
     said = [] if augment == "none" else [f"augmentation {augment}: {times} (turn off with --augment none)"]
     return replace(training, augment=augment), said
 

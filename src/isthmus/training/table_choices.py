@@ -11,7 +11,7 @@ from torch import Tensor
 from isthmus.config import Z_SIZE, ModelConfig
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.parts.networks import AUTO
-from isthmus.registry import parse
+from isthmus.registry import is_on, parse
 from isthmus.training.components import Components
 from isthmus.training_config import STEPS, TrainingConfig
 from isthmus.wording import counted
@@ -35,7 +35,7 @@ def has_linear_path(model: ModelConfig, preprocess: Preprocess) -> bool:
     """
     if preprocess.is_image:
         return False
-    if parse(model.network)[2].get("shortcut") == "true":
+    if is_on(model.network, "shortcut"):
         return True
     plain = model.bottleneck == "identity" and model.noise == model.terms == "none"
     chosen = model.network == AUTO and model.hidden is None and model.activation != "linear"
@@ -61,7 +61,8 @@ def fitting_code(components: Components, K: int) -> tuple[int, str]:
     size = max(1, min(needed, K - 1, Z_SIZE))
     holds = "holds" if needed == 1 else "hold"
     why = f"{counted(needed, 'principal component')} {holds} {HELD:.0%} of the variance of {counted(K, 'column')}"
-    return size, f"code of {counted(size, 'number')}: {why} (change with --z-size)"
+    most = f", the largest default for {counted(K, 'column')}" if size < needed else ""
+    return size, f"code of {counted(size, 'number')}{most}: {why} (change with --z-size)"
 
 
 def fitting_widths(D: int, n: int) -> tuple[int, int]:
@@ -72,7 +73,7 @@ def fitting_widths(D: int, n: int) -> tuple[int, int]:
 
 
 def fitting_budget(training: TrainingConfig, n: int) -> tuple[TrainingConfig, list[str]]:
-    """Sets `PASSES` passes over n rows, at least `LEAST_STEPS` and at most the usual number of steps, and the patience.
+    """Sets the steps of `PASSES` passes over n rows, from `LEAST_STEPS` to the usual number, and the share `stall`.
     What the user has set stays. Returns notes as well.
     """
     if training.steps is not None or training.epochs is not None:

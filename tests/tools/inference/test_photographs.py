@@ -138,7 +138,11 @@ def test_a_broken_file_is_named_and_the_others_are_written(
     [
         (["encode", "{run}", "{x}", "-o", "{out}.csv"], 2, "has no code"),
         (["sample", "{run}", "-o", "{out}"], 2, "has no code"),
-        (["denoise", "{run}", "{x}", "-o", "{out}.png", "--strength", "3"], 2, "the strength is 3; allowed are 0 to 1"),
+        (
+            ["denoise", "{run}", "{x}", "-o", "{out}.png", "--strength", "3"],
+            2,
+            "the strength is 3, but must be from 0 to 1",
+        ),
     ],
 )
 def test_what_it_cannot_do_is_said(
