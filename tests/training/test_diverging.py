@@ -13,6 +13,7 @@ import tiny
 from isthmus.data.batching.batches import Batches
 from isthmus.errors import DivergedError
 from isthmus.training import trainer as training
+from isthmus.training.divergence import diverged
 from isthmus.training.trainer import LOOK_EVERY
 from poison import Poisoned, poison_gradient
 
@@ -53,6 +54,22 @@ def test_fault_43_weights_or_data_that_overflow_are_named_as_the_cause(value: fl
         tiny.run(tiny.trainer(ready))
 
 
+def test_fault_43_only_a_checkpoint_that_exists_is_promised() -> None:
+    trainer = tiny.trainer(tiny.prepared(tiny.table(), batch_size=8), own=Poisoned(14))  # 12 steps per epoch
+    with pytest.raises(DivergedError) as caught:
+        tiny.run(trainer)
+    assert trainer.monitor.epoch == 1
+    assert "checkpoint" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("n", "which"), [(1, "sample 7"), (5, "samples 7, 8, 9, 10, 11"), (6, "samples 7, 8, 9, 10, 11, …")]
+)
+def test_fault_43_the_first_five_samples_are_named(n: int, which: str) -> None:
+    error = diverged("cost", 20, 0, torch.arange(7, 7 + n), torch.zeros(n, 2), 0.1, 0)
+    assert f"step 21 (training {which}); the usual cause" in error.message
+
+
 def test_fault_43_a_batch_that_holds_nan_is_named_as_the_cause() -> None:
     ready = tiny.prepared(tiny.table(), batch_size=8)
     trainer = tiny.trainer(ready)
@@ -61,8 +78,9 @@ def test_fault_43_a_batch_that_holds_nan_is_named_as_the_cause() -> None:
     trainer.batches = trainer.step.batches = Batches(
         data, ready.preprocess, batch_size=8, augment="none", seed=0, device=ready.device
     )
-    with pytest.raises(DivergedError, match=r"step 2 .*the batch itself contains values that are not finite"):
+    with pytest.raises(DivergedError, match=r"step 2 .*the batch itself contains values that are not finite") as caught:
         tiny.run(trainer)
+    assert caught.value.fix == "remove NaN and infinite values from the data, and train again"
 
 
 def test_fault_43_a_validation_cost_that_is_no_number_stops(monkeypatch: pytest.MonkeyPatch) -> None:

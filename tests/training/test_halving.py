@@ -100,15 +100,20 @@ def test_fault_48_a_single_sample_that_does_not_fit_is_an_error_with_the_batch()
     error = r"a step of 4 samples does not fit into memory, nor does a single sample of it\."
     with pytest.raises(ResourceError, match=error) as caught:
         tiny.run(trainer)
-    assert caught.value.fix == "train with --batch-size 2, or a smaller network"
+    assert caught.value.fix == "train a smaller network, such as --hidden 64, or on smaller samples"
+    single = tiny.trainer(tiny.prepared(tiny.table(), batch_size=1))
+    short_of_memory(single.model, most=0)
+    with pytest.raises(ResourceError, match=r"a step of 1 sample does not fit into memory\."):
+        tiny.run(single)
 
 
 def test_fault_48_what_cannot_be_divided_is_said() -> None:
     own = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Linear(6, 6))
     trainer = tiny.trainer(tiny.prepared(tiny.table(), network="own"), own=own)
     short_of_memory(trainer.model, most=8)
-    with pytest.raises(ResourceError, match="it cannot be divided: the module has a BatchNorm1d"):
+    with pytest.raises(ResourceError, match=r"divided: the module has a BatchNorm1d, .* at once\.\n") as caught:
         tiny.run(trainer)
+    assert caught.value.fix == "train with --batch-size 32, or a smaller network"
 
 
 def test_fault_49_lack_of_memory_is_told_from_other_errors() -> None:

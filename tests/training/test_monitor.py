@@ -128,12 +128,12 @@ def test_nothing_logged_nothing_restored() -> None:
 def test_the_watched_value_must_be_logged() -> None:
     monitor = Monitor(one_weight())
     with pytest.raises(
-        UsageError, match="watches 'validation_cost', but only train_cost, accuracy was logged"
+        UsageError, match="watches 'validation_cost', but only train_cost, accuracy were logged"
     ) as caught:
         monitor.log(train_cost=1.0, accuracy=0.5)
     assert "watch='train_cost'" in str(caught.value.fix)
     assert Monitor(one_weight(), watch="train_cost").log(train_cost=1.0) == {"epoch": 1, "train_cost": 1.0}
-    with pytest.raises(UsageError, match="only nothing was logged"):
+    with pytest.raises(UsageError, match="but nothing was logged"):
         monitor.log()
 
 

@@ -29,7 +29,7 @@ class AveragedWeights:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Updates the average with the weights after `step` steps."""
+        """Updates the average with the weights after the step with this number, counted from 0."""
         share = 1 - min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.average, self.weights, share)  # pyright: ignore[reportPrivateImportUsage]
 

@@ -49,10 +49,8 @@ class Checkpoints:
         writers |= {STATE: lambda path: path.write_text(text, encoding="utf-8")}
         files.write_folder(folder, writers, within=self.folder.parent)
         files.write_text(self.folder / "latest", folder.name + "\n", within=self.folder.parent)
-        with (
-            suppress(OSError),
-            anchored(self.folder, self.folder.parent) as place,
-        ):  # or at the next save
+        # What cannot be removed now is removed after the next save.
+        with suppress(OSError), anchored(self.folder, self.folder.parent) as place:
             for old in _folders(place)[:-KEPT]:
                 remove(old)
         return folder
@@ -60,21 +58,22 @@ class Checkpoints:
     def load(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
         """(tensors, state) of the newest intact checkpoint; None if there is none.
 
-        A damaged checkpoint is renamed, with a warning, and the previous one is used.
+        A damaged checkpoint is renamed, with a warning, and the previous one is used, if there is one.
 
         Raises: ModelFileError if `folder` is a link, or if a newer version of isthmus wrote a checkpoint.
         """
         refuse_link(self.folder)
-        for folder in reversed(_folders(self.folder)):
+        kept = _folders(self.folder)
+        while kept:
+            folder = kept.pop()
             try:
                 files.verify_folder(folder)
             except ModelFileError as error:
                 if error.code == "MODEL-VERSION":
                     raise
                 aside = self._moved_aside(folder)
-                warnings.warn(
-                    f"{error.message} It was moved to {aside.name}; the previous checkpoint is used.", stacklevel=2
-                )
+                rest = "the previous checkpoint is used" if kept else "no other checkpoint is left"
+                warnings.warn(f"{error.message} It was moved to {aside.name}; {rest}.", stacklevel=2)
                 continue
             tensors = {path.stem: load_file(path) for path in folder.glob("*.safetensors")}
             return tensors, regular.read_json(folder / STATE)

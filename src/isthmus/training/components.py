@@ -21,13 +21,13 @@ from isthmus.parts.shortcuts import LinearCode
 from isthmus.training.principal_components import principal
 from isthmus.training.threads import using_threads
 
-MOST_ROWS = 20_000  # rows that are used, enough to know a variance to 1 %
+MOST_ROWS = 20_000  # rows that are used, enough to know a variance to 1%
 # The largest matrix that is decomposed: 3 s on one core. A table with more columns uses this many rows, because it has
 # no more components than rows.
 SIDE = 2_048
 LEAST = 1e-10  # share of the largest variance below which float32 cannot resolve a direction
 # Values of the images that are used, as floats: 21,845 images of 64 x 64 in color, half a minute on one core. With only
-# half of 11,000 patches of photographs, the components have 4 % more error on other patches.
+# half of 11,000 patches of photographs, the components have 4% more error on other patches.
 MOST_VALUES = 2**28
 AT_ONCE = 1024  # images in memory as floats
 ROUGH_SAMPLES = 2_000  # enough because the layers are trained further: docs/speedrun.md

@@ -19,6 +19,7 @@ from isthmus.training.dropout_slices import Dice
 from isthmus.training.gradients import AbstractGradients, Learned
 from isthmus.training.shared_gradients import SharedGradients
 from isthmus.training_config import TrainingConfig
+from isthmus.wording import counted
 
 
 @final
@@ -67,10 +68,13 @@ class HalvingGradients(AbstractGradients):
             try:
                 self.used = SharedGradients(AgreedRequests(ONE, Requests()), self.model, self.settings, self.device)
             except UsageError as error:
-                raise _too_small(B, f"; it cannot be divided: {error.message}") from None
+                smaller = f"with --batch-size {B // 2}, or " if B > 3 else ""  # batch normalization needs 2 samples
+                fix = f"train {smaller}a smaller network"
+                raise _no_space(B, f"; it cannot be divided: {error.message.rstrip('.')}", fix) from None
         pieces = self.used.halve()
         if pieces >= 2 * B:
-            raise _too_small(B, ", nor does a single sample of it")
+            more = ", nor does a single sample of it" if B > 1 else ""
+            raise _no_space(B, more, "train a smaller network, such as --hidden 64, or on smaller samples")
         return pieces
 
     def _say(self, B: int, pieces: int) -> None:
@@ -79,11 +83,9 @@ class HalvingGradients(AbstractGradients):
         warnings.warn(f"{message} {pieces} pieces, with the same result", stacklevel=2)
 
 
-def _too_small(B: int, more: str) -> ResourceError:
-    message = f"a step of {B:,} samples does not fit into memory{more}."
-    return ResourceError(
-        "RESOURCE-MEMORY", message, fix=f"train with --batch-size {max(2, B // 2)}, or a smaller network"
-    )
+def _no_space(B: int, more: str, fix: str) -> ResourceError:
+    message = f"a step of {counted(B, 'sample')} does not fit into memory{more}."
+    return ResourceError("RESOURCE-MEMORY", message, fix=fix)
 
 
 __all__ = ["HalvingGradients"]

@@ -61,7 +61,8 @@ class TrainingMonitor:
         Raises: UsageError if the watched value is not among `values`.
         """
         if self.watch not in values:
-            message = f"the monitor watches {self.watch!r}, but only {', '.join(values) or 'nothing'} was logged."
+            logged = f"only {', '.join(values)} {'was' if len(values) == 1 else 'were'}" if values else "nothing was"
+            message = f"the monitor watches {self.watch!r}, but {logged} logged."
             raise UsageError(
                 "USAGE-MONITOR", message, fix=f"log it, or make Monitor(…, watch={next(iter(values), 'cost')!r})"
             )

@@ -40,7 +40,8 @@ class NoiseEstimate(NamedTuple):
         """The estimate, and what follows from it; `chosen`: the user has set the distance."""
         level = f"the noise has an estimated standard deviation of {self.sd:.2g} ({255 * self.sd:.3g} of 255)"
         more = self.lags[0] - self.lags[1]
-        told = f"{level}; the correlation of neighboring pixels is {more:.2f} higher than of pixels 2 apart"
+        apart = f"{abs(more):.2f} {'higher' if more >= 0 else 'lower'}"
+        told = f"{level}; the correlation of neighboring pixels is {apart} than that of pixels 2 apart"
         if self.apart == 1:
             return f"{told}, so the noise is almost independent"
         if chosen:
@@ -49,7 +50,7 @@ class NoiseEstimate(NamedTuple):
 
 
 def estimate_noise(x: Tensor, seed: int = 0) -> NoiseEstimate:
-    """Uses the blocks of images x (N, C, H, W), about in [0, 1], to the right of the flattest tenth: the flattest
+    """Uses the blocks of images x (N, C, H, W), roughly in [0, 1], to the right of the flattest tenth: the flattest
     blocks themselves are a biased choice, because their noise is weak by chance.
 
     The mean and the slopes of each block are removed, because smooth parts have them too.

@@ -60,7 +60,7 @@ def _about_ends(known: TrainingStatistics, black: float, white: float) -> str:
     if known.reaches_beyond:
         least, greatest = known.ends
         return (
-            f"{said}: 99.8 % of the training pixels lie between them. A few others reach from {least:,.6g} to "
+            f"{said}: 99.8% of the training pixels lie between them. A few others reach from {least:,.6g} to "
             f"{greatest:,.6g}; they are used unchanged, but shown as black or white"
         )
     return f"{said}, the smallest and largest value of the training images; values outside are used unchanged"
@@ -74,7 +74,7 @@ def about_pairs(train: Samples, preprocess: Preprocess) -> list[str]:
 
 
 def about_noise(noise: str, preprocess: Preprocess) -> list[str]:
-    """A note if Gaussian noise on images in [0, 1] is so strong that its level must be meant for 0 to 255."""
+    """A note if Gaussian noise on images in [0, 1] is so strong that it hides them, or is meant for 0 to 255."""
     said = (_about_level(part, noise) for one in alternatives(noise) for part in joined(one))
     return next((line for line in said if line), []) if preprocess.is_image and preprocess.range == (0.0, 1.0) else []
 

@@ -75,7 +75,7 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
     with allowed(options), memory_for_pairs(halves, bundle.train):
         known, targets = bundle.train.schema, read_targets(options, target)
     if known is None and options.missing == "auto" and not bundle.train.is_image:
-        options = replace(options, missing="median")  # no message about gaps is needed for the other parts
+        options = replace(options, missing="median")  # no message about missing values is needed for the other parts
     others: dict[str, Samples | None] = {}
     for role in ("validation", "test"):
         source = getattr(options, role)
@@ -164,7 +164,7 @@ def check_targets(prepared: Prepared) -> None:
         return  # bytes divided by 255 are always in [0, 1]
     for role in ("train", "validation", "test"):
         samples: Samples = getattr(prepared.splits, role)
-        text, what = prepared.config.model.likelihood, f"the {role} data"
+        text, what = prepared.config.model.likelihood, f"the {'training' if role == 'train' else role} data"
         cost = likelihood(text)
         allowed = (0.0, 1.0) if cost.logits and prepared.preprocess.ends is None else cost.range
         refuse_out_of_range(prepared.tensor(samples), allowed, what=what, likelihood=text)

@@ -65,7 +65,7 @@ class TrainingStatistics:
         return self._of_images[k]
 
     def found_code(self, k: int) -> LinearCode | None:
-        """The result of `linear_code` for whole images, if it was computed, which the PCA baseline can use again."""
+        """The result of `linear_code` for images in full resolution, if it was computed; the PCA baseline reuses it."""
         whole = self.preprocess.is_image and step_of(self.preprocess.shape) == 1
         return self._of_images.get(k) if whole else None
 

@@ -37,7 +37,7 @@ def principal(
     K is `n_components`, limited to the rank of the samples, which is at most min(N - 1, D). `to_x` converts raw samples
     to floats, piece by piece, so that the floats never need much memory. The components are exact (eigenvectors of the
     covariance, or of the samples' inner products if there are fewer samples than values), except for data with more
-    than 4,096 samples and more than 4,096 values, or if this takes more than 2e12 multiplications: then they are
+    than 4,096 samples of more than 4,096 values, or if this takes more than 2e12 multiplications: then they are
     randomized. With `roughly`, they are always randomized, in one round. `mean` is the mean of the samples, in the
     shape of one sample, if it is known already.
 
@@ -90,7 +90,7 @@ def _components(rows: Rows, mean: Tensor, k: int) -> Tensor:
         return _randomized(rows, mean, k)
     if D <= N:
         # Sums are always in float64. Products in float32 lose the order of directions below 1e-6 of the largest,
-        # which changes MNIST's error at 32 components by less than a factor of 1e-6.
+        # which changes MNIST's error at 32 components by less than a millionth of it.
         digits = torch.float64 if 2.0 * N * D * D <= EXACT_WORK else torch.float32
         centered = ((piece - mean).to(digits) for _, piece in rows)
         return _largest(sum(((c.T @ c).double() for c in centered), torch.zeros(D, D).double()), k)[1]

@@ -29,7 +29,7 @@ ROLES = ("validation", "test")
 
 @contextmanager
 def memory_for_pairs(halves: bool, noisy: Samples | None = None) -> Iterator[None]:
-    """Inside the block, data that is one half of pairs must fit into memory twice; so must `noisy`, the other half.
+    """Inside the block, data that is one half of pairs must fit into memory twice; `noisy` is a half already read.
 
     Raises: ResourceError, before the data is read if its size is known.
     """

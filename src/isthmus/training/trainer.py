@@ -101,6 +101,7 @@ class Trainer:
         self.written = write_out(model, self.optimizer, settings)
         self.averaged = AveragedWeights(model, settings.average) if settings.average else None
         self.skipped = 0  # steps whose gradient was not finite
+        self.kept_epoch = 0  # the last finished epoch in a checkpoint
         self._flags = torch.zeros(LOOK_EVERY, device=self.device)  # flags of the steps since the last check
         self._saved_at = self._save_took = 0.0
 
@@ -113,12 +114,13 @@ class Trainer:
         for name in ("epoch", "batch", "cost_sum", "train_seconds", "samples_seen"):
             setattr(self.progress, name, state[name])
         self.progress.penalty_sums = dict(state.get("penalty_sums", {}))
+        self.kept_epoch = self.monitor.epoch
 
     def run(self, on_epoch: Callable[[dict[str, Any]], None], on_step: OnStep) -> Progress:
-        """Trains until the budget or the patience is used up, a request or a signal; restores the best weights.
+        """Trains until the budget or the patience is used up, or until a request or a signal.
 
-        `on_epoch` gets the logged row, `on_step` is called every few steps. On a request to finish within an epoch,
-        the part of it that was trained counts as an epoch.
+        Then restores the best weights, except after a signal. `on_epoch` gets the logged row, `on_step` is called every
+        few steps. On a request to finish within an epoch, the part of it that was trained counts as an epoch.
 
         Raises: DivergedError if the cost is not finite. The last checkpoint is kept.
         """
@@ -139,7 +141,8 @@ class Trainer:
         kept = ("step", "epoch", "batch", "cost_sum", "penalty_sums", "train_seconds", "samples_seen")
         state = {name: getattr(self.progress, name) for name in kept}
         average = {"average": self.averaged.tensors()} if self.averaged else {}
-        self.monitor.save_checkpoint({"optimizer": self.optimizer.tensors()} | average, **state)
+        if self.monitor.save_checkpoint({"optimizer": self.optimizer.tensors()} | average, **state) is not None:
+            self.kept_epoch = self.monitor.epoch
 
     @property
     def is_done(self) -> bool:
@@ -235,7 +238,7 @@ class Trainer:
         progress, samples = self.progress, rows[batch]
         step = progress.epoch * progress.batches + batch
         data = self.batches.take(samples, generator_for(0))
-        return diverged(what, step, progress.epoch, samples, data, self.settings.lr, self.monitor.epoch)
+        return diverged(what, step, progress.epoch, samples, data, self.settings.lr, self.kept_epoch)
 
     def _close_epoch(self, on_epoch: Callable[[dict[str, Any]], None]) -> None:
         progress, settings = self.progress, self.settings
