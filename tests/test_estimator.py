@@ -292,11 +292,13 @@ def test_recipes_and_settings_are_those_of_the_package() -> None:
     [
         ({"recipe": "modem"}, "did you mean 'modern'"),
         ({"settings": {"activtion": "relu"}}, "did you mean 'model.activation'"),
-        ({"z_size": 0}, "model.z_size = 0: input should be greater than or equal to 1"),
+        ({"z_size": 0}, "model.z_size is 0, but must be at least 1"),
         ({"contamination": 0.0}, "contamination is 0.0"),
         ({"contamination": 0.51}, "contamination is 0.51"),
+        ({"contamination": "auto"}, "contamination is 'auto'"),
         ({"validation_fraction": 0.6}, "validation_fraction is 0.6"),
-        ({"device": "tpu"}, "training.device = 'tpu'"),
+        ({"validation_fraction": None}, "validation_fraction is None"),
+        ({"device": "tpu"}, "training.device is 'tpu'"),
     ],
 )
 def test_parameters_that_cannot_be_meant(parameters: dict[str, Any], text: str) -> None:

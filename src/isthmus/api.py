@@ -120,10 +120,10 @@ class Run(RunFolder):
         return explained_scores(run, x, false_alarms)
 
     def impute(self, x: Any, *, draws: int | None = None, seed: int = 0) -> Any:
-        """A table like x (frame or array) with its gaps filled and all other cells unchanged. With `draws`, for a run
-        with a random code (recipe vae), a list of that many tables; their spread shows how certain each cell is.
+        """A table like x (frame or array) with its missing values filled. With `draws`, for a run with a random code
+        (recipe vae), a list of that many tables; their spread shows how certain each cell is.
 
-        Raises: UsageError for a run trained on numbers without gaps, and for `draws` of a run without a random code.
+        Raises: UsageError for a run trained on numbers without missing values, or `draws` without a random code.
         """
         from isthmus.tools.inference.imputation import impute_frame
 
@@ -290,7 +290,7 @@ def finish(
 
     `data`, `target` and `module`: as in `resume`, for a stopped run.
 
-    Raises: UsageError if nothing is trained yet; ResourceError; as `resume`.
+    Raises: UsageError if nothing is trained yet; ResourceError; otherwise as `resume`.
     """
     from isthmus.pipeline.finish import finish as pipeline_finish
 

@@ -84,7 +84,7 @@ class DataConfig:
     range: Annotated[
         Literal["data", "type"],
         "Black and white for images that are neither 8-bit nor floats in [0, 1]: the smallest and largest value of the "
-        "training data, or of the data type (0 and 65,535).",
+        "training data (without a few extreme pixels), or of the data type (0 and 65,535).",
     ] = "data"
     # Runs from before this setting existed use float32 everywhere; see `settings.BEFORE`.
     digits: Annotated[
@@ -113,9 +113,9 @@ class DataConfig:
         "More words that mean a missing value, besides the usual ones (empty, NA, null …), for all columns or for one: "
         "WORD or NAME=WORD, such as n/k or age=-999.",
     ] = ()
-    duplicates: Annotated[Literal["keep", "drop"], "Samples that are equal to another one; drop leaves them out."] = (
-        "keep"
-    )
+    duplicates: Annotated[
+        Literal["keep", "drop"], "Samples that are equal to an earlier one; drop leaves them out."
+    ] = "keep"
     skip_bad_rows: Annotated[bool, "Leave out rows that cannot be read, and report how many."] = False
     skip_bad_files: Annotated[bool, "Leave out files that cannot be read, and report how many."] = False
     drop_columns: Annotated[tuple[str, ...], "Table columns to leave out."] = ()
@@ -145,8 +145,9 @@ class ModelConfig:
     __pydantic_config__ = STRICT
     network: Annotated[
         str,
-        "mlp; conv (images of 16 to 256 pixels a side); unet (a denoiser without a code, for images of any size); "
-        "auto: conv above 40 pixels or in color, else mlp. ,shortcut=true after the name adds principal components.",
+        "mlp; conv (images of 16 to 256 pixels per side); unet (a denoiser without a code, for images of any size); "
+        "auto: conv for images above 40 pixels, in color or with noise, else mlp. ,shortcut=true after the name adds "
+        "principal components.",
     ] = "auto"
     hidden: Annotated[
         Annotated[tuple[Width, ...], MaxLen(64)] | None,  # deeper networks do not train without shortcuts
@@ -157,7 +158,7 @@ class ModelConfig:
     init: Annotated[
         Literal["auto", "framework", "he-normal", "orthogonal", "components"],
         "How weights are initialized; components: an mlp starts at the principal components of the training data; "
-        "auto: components for images.",
+        "auto: components for an mlp on images.",
     ] = "auto"
     output_bias: Annotated[
         Literal["zero", "mean"], "Initial output bias; mean: the network starts at the mean of the training data."
@@ -168,8 +169,8 @@ class ModelConfig:
     ] = None
     z_size: Annotated[
         Width | None,
-        "Numbers in the code. Default: 32; 64 for denoisers of images; 128 for large images; for tables, enough for "
-        "most of the variance.",
+        "Numbers in the code. Default: 32; 64 for denoisers of images; 128 for images that are large or in color; for "
+        "tables, enough for most of the variance.",
     ] = None
     bottleneck: Annotated[str, "How the code is formed: identity, gaussian (a VAE), sparse, vq, fsq."] = "identity"
     likelihood: Annotated[

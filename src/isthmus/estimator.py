@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,8 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
 
     `transform` gives codes, `inverse_transform` rows from codes, `score_samples` how normal a sample is (larger is more
     normal, the opposite of `isthmus score`, where larger is more anomalous), `predict` 1 for normal samples and -1 for
-    outliers, `score` how well X is reconstructed, for grid searches.
-    Training prints nothing and writes no file; `model_.save(folder)` saves the model without a pickle.
+    outliers, `score` how well X is reconstructed, for grid searches. Training prints nothing and writes no file;
+    `model_.save(folder)` saves the model without a pickle.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
     hidden : sequence of int, default None
         Widths of the encoder's hidden layers; the decoder mirrors them. `()`: no hidden layers.
     epochs, steps : int, default None
-        Budget in passes over X, or in steps. Both None: as in the recipe, but at most 50 passes (or 200 steps).
+        Budget in passes over X, or in steps. Both None: the recipe's; if in steps, at most 50 passes or 200 steps.
     batch_size : int, default 64
         Samples per step.
     lr : float, default None
@@ -66,10 +67,9 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         The cost: "gaussian" (squared error), "laplace", "bernoulli".
     contamination : float, default 0.1
         The share of new rows like X, above 0 and at most 0.5, that `predict` calls outliers. It sets the threshold
-        `offset_`, by rows that were held out from training. If fewer than 200 rows are held out (by default: if X has
-        fewer than 2,000), three more models are trained for this, each without a third of X, and the share also holds
-        for X itself. With fewer than 1 / contamination - 1 rows, or fewer than six distinct ones, `fit` warns and
-        `offset_` is -inf.
+        `offset_`, by rows that were held out from training. If they are fewer than 200 (by default: if X has fewer than
+        2,000), three more models are trained for this, each without a third of X, and the share also holds for X. With
+        fewer than 1 / contamination - 1 rows, or fewer than six distinct ones, `fit` warns and `offset_` is -inf.
     validation_fraction : float, default 0.1
         The share of X that is held out from training and chooses the best epoch; 0: the training cost chooses it.
     random_state : int, RandomState or None, default None
@@ -81,13 +81,13 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
 
     Attributes
     ----------
-    model_ : Model, the trained network, which takes raw rows. history_ : list of dict, one per epoch.
-    offset_ : float, the threshold on `score_samples`. n_iter_ : steps. n_features_in_, feature_names_in_ : as usual.
+    model_ : Model, the trained network, which takes raw rows. history_ : list of dict, one per epoch. n_iter_ : steps.
+    offset_ : float, the threshold on `score_samples`. n_features_in_, feature_names_in_ : as usual.
 
     X is (n_samples, n_features) and is standardized internally; or a data frame with categories, booleans, times and
-    gaps, whose columns are read as `isthmus check` reports them; `inverse_transform` then returns a frame. Images work
-    too: (N, H, W), (N, H, W, C), (N, C, H, W), or rows with `settings={"shape": "28x28"}`; 8-bit, 16-bit, or floats
-    from 0 to 1.
+    missing values, whose columns are read as `isthmus check` reports them; `inverse_transform` then returns a frame.
+    Images work too: (N, H, W), (N, H, W, C), (N, C, H, W), or rows with `settings={"shape": "28x28"}`; 8-bit, 16-bit,
+    or floats from 0 to 1.
 
     >>> from sklearn.datasets import load_iris
     >>> X = load_iris().data
@@ -290,9 +290,9 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         return fitting_budget(config, n) if scaled else config
 
     def _check_shares(self) -> None:
-        if not 0 < self.contamination <= 0.5:
+        if not (isinstance(self.contamination, Real) and 0 < self.contamination <= 0.5):
             raise _outside("contamination", self.contamination, "above 0 and at most 0.5")
-        if not 0 <= self.validation_fraction <= 0.5:
+        if not (isinstance(self.validation_fraction, Real) and 0 <= self.validation_fraction <= 0.5):
             raise _outside("validation_fraction", self.validation_fraction, "from 0 to 0.5")
 
 

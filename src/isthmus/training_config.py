@@ -38,7 +38,7 @@ class TrainingConfig:
         Annotated[float, Ge(0.0), Le(10.0)] | None, "A separate weight decay for the decoder's matrices, as in an RAE."
     ] = None
     penalty_warmup: Annotated[Fraction, "Share of the steps in which the penalty weights rise from 0."] = 0.0
-    penalty_cycles: Annotated[Count, "How many times they rise during training, from 0 each time."] = 1
+    penalty_cycles: Annotated[Count, "How many times the penalty weights rise during training, from 0 each time."] = 1
     average: Annotated[
         Beta, "Decay of a moving average of the weights, which is then judged and saved; 0: no average."
     ] = 0.0
@@ -63,13 +63,15 @@ class TrainingConfig:
         float,
         Ge(0.0),
         Le(0.5),
-        "Share of a table's cells that are hidden in training, so that the model can fill gaps.",
+        "Share of a table's cells that are hidden in training, so that the model can fill missing values.",
     ] = 0.1
     seed: Annotated[
         int, Ge(0), Le(2**31 - 1), "Random seed; the same seed on the same machine gives the same weights."
     ] = 0
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], "The device to compute on."] = "auto"
-    threads: Annotated[Annotated[int, Ge(1), Le(4096)] | None, "CPU threads. Default: all cores."] = None
+    threads: Annotated[
+        Annotated[int, Ge(1), Le(4096)] | None, "CPU threads. Default: 1 or all cores, whichever is faster."
+    ] = None
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
         "Precision of matrix products; auto: bfloat16 if the hardware supports it natively.",

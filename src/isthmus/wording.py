@@ -90,6 +90,7 @@ def shortened(text: str | os.PathLike[str], most: int = 200) -> str:
 
 
 SPANS = ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes"))  # in seconds
+UNITS = {"mlp": ("layer", "unit"), "conv": ("stage", "channel"), "unet": ("scale", "channel")}  # of networks
 LEAST_P = 0.0001  # smaller p-values are shown as "<0.0001"
 
 
@@ -117,12 +118,13 @@ def p_value(p: float) -> str:
 def span(seconds: float) -> str:
     """A time difference for a sentence, in a suitable unit, with a minus sign if negative.
 
-    >>> span(90), span(-5_400), span(2.39e8)
-    ('1.5 minutes', '-1.5 hours', '2,766 days')
+    >>> span(90), span(-5_400), span(2.39e8), span(86_400)
+    ('1.5 minutes', '-1.5 hours', '2,766 days', '1 day')
     """
     size, name = next((each for each in SPANS if abs(seconds) >= each[0]), (1.0, "seconds"))
     value = seconds / size
-    return f"{value:,.0f} {name}" if abs(value) >= 100 else f"{value:.3g} {name}"
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{text} {name.removesuffix('s') if text in {'1', '-1'} else name}"
 
 
 def number(value: float | None) -> str:
@@ -135,7 +137,8 @@ def number(value: float | None) -> str:
 
 
 def label(value: float, digits: int = 2) -> str:
-    """A short number for a picture, with a true minus sign; NaN is a dash. With three digits, 1,234 is grouped.
+    """A short number for a picture, with a true minus sign; NaN and infinity are dashes. With three digits, 1,234 is
+    grouped.
 
     >>> label(-0.000012), label(0.5), label(1234.0, 3), label(math.nan)
     ('−1.2e−5', '0.5', '1,234', '–')
@@ -176,10 +179,12 @@ def three_digits(value: float) -> str:
 def widths(network: str, hidden: Sequence[int] | None) -> str:
     """The hidden widths of a network in words.
 
-    >>> widths("mlp", [512, 256]), widths("conv", [32, 64]), widths("mlp", [])
-    ('layers of 512, 256 units', 'stages of 32, 64 channels', 'no hidden layers')
+    >>> widths("mlp", [512, 256]), widths("conv", [32, 64]), widths("unet", [32]), widths("mlp", [])
+    ('layers of 512, 256 units', 'stages of 32, 64 channels', '1 scale of 32 channels', 'no hidden layers')
     """
     if not hidden:
         return "no hidden layers"
-    things = ("stages", "channels") if network.startswith("conv") else ("layers", "units")
-    return f"{things[0]} of {', '.join(map(str, hidden))} {things[1]}"
+    kind = next((kind for kind in UNITS if network.startswith(kind)), "mlp")
+    level, unit = UNITS[kind]
+    each = f"{', '.join(map(str, hidden))} {plural(hidden[-1], unit)}"
+    return f"1 {level} of {each}" if len(hidden) == 1 else f"{level}s of {each}"
