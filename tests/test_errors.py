@@ -42,3 +42,4 @@ def test_an_unknown_name_suggests_the_nearest_and_lists_all() -> None:
     assert error.message == "unknown recipe 'modren'."
     assert error.fix == "did you mean 'modern'? Known: modern, seed."
     assert errors.unknown("recipe", "x", ["seed", "modern"]).fix == "use one of: modern, seed."
+    assert errors.unknown("class", "x", []).fix == "leave it out: there is none to choose from"

@@ -111,5 +111,6 @@ def unknown(what: str, got: str, known: Iterable[str], *, code: str = "USAGE-NAM
     """The error for a name that is not in a list: suggests the nearest name and lists all."""
     known = sorted(known)
     near = get_close_matches(got[:MOST], known, n=1, cutoff=0.5)
-    fix = f"did you mean {near[0]!r}? Known: {', '.join(known)}." if near else f"use one of: {', '.join(known)}."
+    fix = f"use one of: {', '.join(known)}." if known else "leave it out: there is none to choose from"
+    fix = f"did you mean {near[0]!r}? Known: {', '.join(known)}." if near else fix
     return UsageError(code, f"unknown {what} {shortened(repr(got))}.", fix=fix)
