@@ -85,7 +85,8 @@ def test_fault_42_targets_outside_of_the_range_are_refused_in_every_set(role: st
     given = {name: outside if name == role else inside for name in ("train", "validation", "test")}
     splits = split(Bundle(given["train"], given["test"]), seed=0, validation=given["validation"])
     config = tiny.config(likelihood="bernoulli", scale="none")
-    message = rf"the {role} data has values from 1\.5 to 2\.5, but the bernoulli cost needs 0 to 1"
+    part = "training" if role == "train" else role
+    message = rf"the {part} data has values from 1\.5 to 2\.5, but the bernoulli cost needs 0 to 1"
     with pytest.raises(DataError, match=message) as caught:
         prepare.prepare(config, splits)
     assert caught.value.exit_code == 3
