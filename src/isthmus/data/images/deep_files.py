@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from isthmus.data.images.jpeg_2000_boxes import as_stored_colors
 from isthmus.data.images.tiff_structure import (
     has_palette,
     is_bilevel,
@@ -114,8 +115,8 @@ def read_planes(path: Path, seen: Deep, frame: int = 0) -> Planes:
             return _planes_of(file.pages[frame], seen)
     import imagecodecs
 
-    decode = imagecodecs.png_decode if seen.kind == "PNG" else imagecodecs.jpeg2k_decode
-    values = decode(path.read_bytes())
+    data = path.read_bytes()
+    values = imagecodecs.png_decode(data) if seen.kind == "PNG" else imagecodecs.jpeg2k_decode(as_stored_colors(data))
     return _upright(values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0), seen)
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from isthmus.data.images.carried_metadata import exif_of, fits_profile, info_of
 from isthmus.data.images.deep_saving import DESCRIPTION, TEXT_TAGS, tiff_settings
+from isthmus.data.images.jpeg_2000_boxes import jpeg_2000_info
 from isthmus.data.images.pixels import opened
 
 CENTIMETERS, INCHES = 3, 2  # units of a TIFF's resolution; 1: none
@@ -21,9 +22,13 @@ PROFILE_NAME = b"ICC profile\0\0"  # the name, then the compression method, Defl
 
 
 def deep_info(path: Path, kind: str) -> dict[str, Any]:
-    """`icc_profile`, `dpi` and `exif` of the first frame of a TIFF or PNG, if present, as in Pillow's `info`."""
+    """`icc_profile`, `dpi` and `exif` of the first frame of a TIFF, PNG or JPEG 2000 file, if present, as in Pillow's
+    `info`.
+    """
     if kind == "TIFF":
         return _of_tiff(tiff_settings(path)[0])
+    if kind == "JPEG2000":
+        return jpeg_2000_info(path)
     if kind != "PNG":
         return {}
     with opened(path) as image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -14,6 +15,7 @@ from isthmus.data.images.carried_metadata import DEFLATE, KEPT_COMPRESSIONS, car
 from isthmus.data.images.deep_files import look_deep, read_frames, turned
 from isthmus.data.images.deep_metadata import deep_info, png_chunks, tiff_settings_of
 from isthmus.data.images.deep_saving import chunks_of, is_deep, jpeg_2000_bytes, png_bytes, save_tiff
+from isthmus.data.images.jpeg_2000_boxes import jpeg_2000_info, with_info
 from isthmus.data.images.pixels import (
     ALPHA,
     FORMAT_OF,
@@ -33,6 +35,7 @@ SEVERAL = {"TIFF", *ANIMATED}  # formats that hold more than one frame
 NOT_FINITE = "holds NaN or infinite pixels"
 LOSSLESS_WEBP, HEAD = b"VP8L", 2**16  # the mark of lossless pixels, and the part of the file to search for it
 DEEP, OPAQUE = {"TIFF", "PNG", "JPEG2000"}, {"JPEG", "BMP"}  # formats with 16 bits, and formats without transparency
+BARE = {".j2k", ".j2c"}  # suffixes of JPEG 2000 files without metadata
 INKS, FULL_INK = {"JPEG", "TIFF"}, 255  # formats that can hold CMYK, and the largest value of an ink
 
 
@@ -109,7 +112,9 @@ class Photograph:
                 image.seek(number)
                 refuse_large(*image.size)
                 image.load()
-                yield _frame(image)
+                frame = _frame(image)
+                own = jpeg_2000_info(self.path) if self.format == "JPEG2000" else {}
+                yield frame._replace(info=frame.info | own)
 
     def save(self, frames: list[Frame], target: Path) -> Path:
         """Writes frames like its own to `target`, atomically, in the format given by the suffix."""
@@ -129,6 +134,11 @@ class Photograph:
             infos, is_transparent = [frame.info for frame in frames], any(frame.alpha is not None for frame in frames)
             settings[0] |= {"save_all": True, "append_images": pictures[1:]}
             settings[0] |= animation_settings(infos, kind, self.format, is_transparent=is_transparent)
+        if kind == "JPEG2000":
+            made = BytesIO()
+            pictures[0].save(made, format=kind, no_jp2=target.suffix.lower() in BARE)
+            about = _of_jpeg_2000(infos[0], pictures[0].mode)
+            return write_atomic(target, lambda part: part.write_bytes(with_info(made.getvalue(), about)))
         return write_atomic(target, lambda part: pictures[0].save(part, format=kind, **settings[0]))
 
     def _save_deep(self, frames: list[Frame], kind: str, part: Path) -> None:
@@ -139,7 +149,8 @@ class Photograph:
             about = tiff_settings_of(deep_info(self.path, self.format), bands) if source is None else None
             save_tiff(part, [(frame.pixels, frame.alpha) for frame in frames], source, stored, about)
         elif kind == "JPEG2000":
-            part.write_bytes(jpeg_2000_bytes(pixels, alpha))
+            about = _of_jpeg_2000(deep_info(self.path, self.format), "RGB" if bands > 1 else "L")
+            part.write_bytes(with_info(jpeg_2000_bytes(pixels, alpha), about))
         elif self.format == "PNG":
             part.write_bytes(png_bytes(pixels, alpha, chunks_of(self.path.read_bytes())))
         else:
@@ -157,6 +168,11 @@ class Photograph:
             found |= {"exif": exif_of(found["exif"])} if "exif" in found else {}
             found["compression"] = self.compression if self.compression in KEPT_COMPRESSIONS else DEFLATE
         return found
+
+
+def _of_jpeg_2000(info: dict[str, Any], mode: str) -> dict[str, Any]:
+    """The metadata to write into a JPEG 2000 file whose pixels have Pillow's `mode`."""
+    return carried(info, mode) | {"boxes": info.get("boxes", ())}
 
 
 def suffix_of(photograph: Photograph, target: Path) -> Path:
