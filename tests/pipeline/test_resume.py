@@ -168,7 +168,7 @@ def test_a_module_that_is_another_is_refused_and_the_run_stays_as_it_was(images:
     with pytest.raises(UsageError, match="the module is not built like the one that") as caught:
         isthmus.resume(run.path, epochs=2, module=autoencoder(5), show=False)
     assert any("encoder.weight" in problem for problem in caught.value.problems)
-    with pytest.raises(UsageError, match="trains the module Own, but got a Linear"):
+    with pytest.raises(UsageError, match="trains the module Own, but got an object of type Linear"):
         isthmus.resume(run.path, epochs=2, module=nn.Linear(784, 784), show=False)
     assert {path.name: path.read_bytes() for path in run.path.iterdir() if path.is_file()} == before
     assert isthmus.resume(run.path, epochs=2, module=autoencoder(4), show=False).metrics["epochs"] == 2
@@ -178,7 +178,7 @@ def test_a_module_that_is_another_is_refused_and_the_run_stays_as_it_was(images:
 
 
 def test_a_module_for_a_run_that_has_none_is_refused(copy: Path) -> None:
-    with pytest.raises(UsageError, match="trains no module of your own, but got a Linear"):
+    with pytest.raises(UsageError, match="trains no module of your own, but got an object of type Linear"):
         isthmus.resume(copy, epochs=4, module=nn.Linear(2, 2), show=False)
 
 

@@ -137,8 +137,10 @@ def test_what_a_module_gives_must_be_what_was_said(images: Path, tmp_path: Path)
         isthmus.fit(Notebook(nn.Identity), images, out=tmp_path / "a", **given)
     assert caught.value.fix == 'pass likelihood="bernoulli"'
     assert not (tmp_path / "a").exists()
-    with pytest.raises(UsageError, match="output is 'odds'"):
+    with pytest.raises(UsageError, match="output is 'odds', but must be"):
         isthmus.fit(Notebook(), images, output="odds", **SMALL)
+    with pytest.raises(UsageError, match=r"takes a torch\.nn\.Module, but got the class Notebook"):
+        isthmus.fit(Notebook, images, **SMALL)  # type: ignore[arg-type]
     said = Said()
     isthmus.fit(Notebook(), images, out=tmp_path / "b", **SMALL | {"epochs": 1, "show": said})
     assert any('as if it ended in a sigmoid; if so, pass output="probabilities"' in line for line in said.lines)

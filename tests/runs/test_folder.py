@@ -60,7 +60,7 @@ def test_fault_58_a_folder_that_holds_something_is_refused_and_left_alone() -> N
     assert caught.value.fix == "name another folder with --out"  # there is no run to continue
     assert Path("mine/thesis.txt").read_text() == "the only copy"
     Path("file").write_text("")
-    with pytest.raises(FolderInUseError, match="file exists"):
+    with pytest.raises(FolderInUseError, match="file exists and is not a folder"):
         new_folder("file", "x")
 
 
@@ -174,6 +174,13 @@ def test_a_run_without_a_model_says_how_to_get_one() -> None:
         with pytest.raises(ModelFileError, match="has no trained model yet") as caught:
             ask()
         assert "isthmus resume 'runs/a b'" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(device: str) -> None:
+    with pytest.raises(ResourceError, match=f"PyTorch finds no {device} device") as caught:
+        isthmus.load("photo", device=device)
+    assert (caught.value.code, caught.value.fix) == ("RESOURCE-DEVICE", 'pass device="cpu"')
 
 
 def test_a_model_loads_from_its_run_and_from_its_own_folder() -> None:

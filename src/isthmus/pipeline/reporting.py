@@ -101,7 +101,7 @@ def run_data_of(run: RunFolder, read: ReadOnce | None = None) -> RunData:
         model.to(prepared.device)
     except (DataError, ModelFileError) as error:
         lost = "the pictures of test images" if len(run.metrics["data"]["shape"]) == 3 else "the columns and rows"
-        missing = (f"{lost}, the codes, and the data counts: {error.message}",)
+        missing = (f"{lost}, the codes, and the data counts, because {error.message}",)
     latent, lost = _latent(run) if model is not None else (None, ())
     moments, missing = code_moments(latent, model), (*missing, *lost)
     return RunData(run.path, run.metrics, run.history, run.record, run.config, prepared, model, moments, missing)
@@ -112,7 +112,7 @@ def _latent(run: RunFolder) -> tuple[Latent | None, tuple[str, ...]]:
     try:
         return run.latent, ()
     except ModelFileError as error:
-        return None, (f"new samples: {error.message}",)
+        return None, (f"new samples, because {error.message}",)
     except IsthmusError:
         return None, ()
 

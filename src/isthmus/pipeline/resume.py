@@ -195,7 +195,7 @@ def _refuse_without(run: RunFolder, data: Any, target: Any, module: nn.Module | 
         raise ModelFileError("MODEL-MODULE", message, fix=fix)
     if module is not None and type(module).__name__ != own:
         message = f"{run.path} trains {f'the module {own}' if own else 'no module of your own'}"
-        message = f"{message}, but got a {type(module).__name__}."
+        message = f"{message}, but got an object of type {type(module).__name__}."
         raise UsageError("USAGE-RESUME", message, fix=f"pass {own}, as in fit" if own else "omit module=")
 
 

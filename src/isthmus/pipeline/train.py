@@ -71,7 +71,10 @@ def fit(
 ) -> RunFolder:
     """Trains a custom module in a new run; see `isthmus.fit`."""
     if output not in {"logits", "probabilities"}:
-        raise UsageError("USAGE-OUTPUT", f"output is {output!r}.", fix='use "logits" or "probabilities"')
+        message = f'output is {output!r}, but must be "logits" or "probabilities".'
+        raise UsageError(
+            "USAGE-OUTPUT", message, fix='pass "probabilities" if the module ends in a sigmoid, else "logits"'
+        )
     resolved = configure(data, None, None, {"network": "own", "bottleneck": "identity"} | dict(settings), target)
     display = display_of(show)
     about = {"target": target, "own": module, "flatten": flatten, "output": output}
@@ -138,7 +141,8 @@ def _train(
     group: AbstractGroup = ONE,
 ) -> RunFolder:
     if own is not None and not isinstance(own, nn.Module):
-        message = f"fit takes a torch.nn.Module, but got a {type(own).__name__}."
+        got = f"the class {own.__name__}" if isinstance(own, type) else f"an object of type {type(own).__name__}"
+        message = f"fit takes a torch.nn.Module, but got {got}."
         raise UsageError("USAGE-MODULE", message, fix="pass an instance of your class; isthmus.train needs none")
     with group.together():
         with in_turn(group, config):

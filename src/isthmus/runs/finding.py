@@ -36,7 +36,8 @@ def new_folder(out: str | Path | None, name: str) -> Path:
             fix = "name another folder with --out"
             if os.path.lexists(path / RECORD):
                 fix = f"continue that run (`isthmus resume {shell_word(path)}`), or {fix}"
-            raise FolderInUseError("FOLDER-EXISTS", f"{path} exists and is not empty.", fix=fix)
+            what = "empty" if path.is_dir() else "a folder"
+            raise FolderInUseError("FOLDER-EXISTS", f"{path} exists and is not {what}.", fix=fix)
         return path
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
     stem = stem[:80]  # file systems allow 255 bytes, and a character can take four
@@ -147,13 +148,15 @@ def load(path: str | Path, *, module: nn.Module | None = None, device: str = "cp
 
     `module`: an instance of your own class, if the run was trained with `isthmus.fit(module, …)`.
 
-    Raises: ModelFileError, UsageError.
+    Raises: ModelFileError; UsageError; ResourceError for a `device` that this machine does not have.
 
         >>> model = isthmus.load("runs/a")              # doctest: +SKIP
         >>> z = model.encode(images)                    # doctest: +SKIP
     """
     from isthmus.models.loading import load_model  # late: PyTorch is slow to import, and runs are listed without it
+    from isthmus.system.devices import refuse_absent
 
+    refuse_absent(device)
     if is_photo(path):
         from isthmus.models.photo import PhotoDenoiser
 

@@ -17,6 +17,15 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def refuse_absent(name: str | torch.device) -> None:
+    """Raises: ResourceError for a device, such as "cuda:1", that PyTorch does not know or does not find here."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, ImportError):
+        message = f"PyTorch finds no {name} device."
+        raise ResourceError("RESOURCE-DEVICE", message, fix='pass device="cpu"') from None
+
+
 def pick_precision(name: str, device: torch.device) -> str:
     """`auto`: bfloat16 if the hardware supports it, which is 1.2 to 1.7 times faster, otherwise float32.
 
