@@ -205,7 +205,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["trian"], "No such command 'trian'"),
         (["train", "--epoch-count", "3"], "no such option"),
         (["train", "--epochs", "many"], "--epochs many: expected a whole number"),
-        (["train", "--epochs", "0"], "training.epochs = 0"),
+        (["train", "--epochs", "0"], "training.epochs is 0, but must be at least 1"),
         (["train", "--device", "tpu"], "--device: 'tpu' is not one of"),
         (["train", "a", "b"], "unexpected extra argument"),
         (["train", "--set", "speed=3"], "there is no setting 'speed'"),

@@ -83,7 +83,7 @@ def test_fault_58_an_existing_folder_is_left_alone(copy: Path, images: Path) -> 
         ({"weights": {"kl": 1.0}}, UsageError, "there is no penalty 'kl'"),
         ({"z_siez": 3}, UsageError, "there is no setting 'z_siez'"),
         ({"recipe": "modren"}, UsageError, "unknown recipe 'modren'"),
-        ({"device": "tpu"}, UsageError, "training.device = 'tpu'"),
+        ({"device": "tpu"}, UsageError, "training.device is 'tpu', but must be 'auto', 'cpu', 'cuda' or 'mps'"),
         ({"validation": "/nowhere.npy"}, DataError, "nowhere.npy"),
     ],
 )
