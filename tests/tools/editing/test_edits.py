@@ -69,6 +69,8 @@ def test_a_column_that_the_code_cannot_hold_falls_short_and_that_is_said(tmp_pat
         "d: wanted +28.6, reached +7.05 on average; the code holds too little"
     )
     assert edits._reached({"name": "d", "asked": -2, "reached": -1.5}) == "d: wanted -2, reached -1.5 on average"
+    kept = edits._reached({"name": "d", "asked": 2, "reached": 0.1}, keeps=True)
+    assert kept.endswith("too little information about d, apart from what is kept, for more")
 
 
 def test_what_is_kept_stays_by_its_measure(digit_run: Run) -> None:
@@ -78,6 +80,7 @@ def test_what_is_kept_stays_by_its_measure(digit_run: Run) -> None:
     edit = edits.edit_of(digit_run, ["slant"], keep=["thickness"])
     readout = feature_of(digit_run, "thickness").readout
     np.testing.assert_allclose((edit.apply(z) - z) @ readout, 0, atol=1e-4)  # codes are float32
+    assert (edit.keeps, edits.edit_of(digit_run, ["slant"]).keeps) == (True, False)
 
 
 def test_removing_is_adding_the_other_way(digit_run: Run) -> None:

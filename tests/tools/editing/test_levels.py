@@ -47,7 +47,7 @@ def test_names_with_a_sign_of_equality_and_yes_no_are_known(run: isthmus.Run) ->
 def test_fault_135_a_column_of_names_cannot_grow_by_a_number(run: isthmus.Run, name: str) -> None:
     with pytest.raises(UsageError, match=f"column '{name}' holds no numbers but ") as e:
         edit_of(run, [name])
-    fix = str(e.value.fix).removeprefix("use one of its values, such as ")
+    fix = str(e.value.fix).removeprefix("add or remove one of its values instead, such as ")
     assert edit_of(run, [fix]).words  # the fix works
 
 

@@ -151,6 +151,13 @@ def test_both_parts_are_read_where_there_are_two(digit_run: Run, digits: tiny.Di
         read_parts(digit_run, tmp_path / "big")
 
 
+def test_a_table_without_codes_cannot_be_decoded(digit_run: Run, tmp_path: Path) -> None:
+    pl.DataFrame(tiny.table(3), schema=list("abcdef")).write_csv(tmp_path / "t.csv")
+    with pytest.raises(DataError, match="is a different table") as caught:
+        apply.decode(digit_run, tmp_path / "t.csv", tmp_path / "out.npy")
+    assert caught.value.fix == "use codes that `isthmus encode` wrote with this run"
+
+
 def test_a_folder_of_one_image_is_not_written_as_one_file(digit_run: Run, digits: tiny.Digits, tmp_path: Path) -> None:
     save_images(tmp_path / "one", digits.x[:1], ["a.png"])
     with pytest.raises(UsageError, match=r"one is a folder, so the result is not a single \.png file"):

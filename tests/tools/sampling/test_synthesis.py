@@ -179,6 +179,8 @@ def test_files_that_cannot_hold_it_are_refused(digit_run: Run, rows: Run, tmp_pa
     with pytest.raises(UsageError, match=r"cannot be written to .*u\.npy, only as \.csv or \.parquet") as caught:
         synthesis.traverse(rows, tmp_path / "u.npy")
     assert caught.value.fix == "name one of .csv or .parquet with -o"
+    with pytest.raises(UsageError, match=r"can hold only one path.\nfix: .* or name a \.csv file with -o"):
+        interpolation_files.interpolate(rows, "t.csv:0", "t.csv:1", tmp_path / "way.npy")
     with pytest.raises(UsageError, match="units would hold pictures, but this run is on rows of a table"):
         synthesis.traverse(rows, tmp_path / "units")
 

@@ -47,9 +47,10 @@ JUDGED = 100  # test images per pair of classes: enough to know a share to 5 in 
 
 @dataclass(frozen=True)
 class Edit:
-    """Signed features that change a code together: z + strength (sum of + and - steps)."""
+    """Signed features that change a code together, z + strength (sum of signed steps); `keeps`: others are kept."""
 
     parts: tuple[tuple[float, Feature], ...]
+    keeps: bool = False
 
     @property
     def words(self) -> str:
@@ -83,7 +84,7 @@ def edit_of(
     for sign, names in ((1.0, add), (-1.0, remove)):
         parts += [(sign, feature_of(run, name, method)) for name in names if name not in classes]
     kept = [feature_of(run, name, method) for name in keep]
-    return Edit(tuple((sign, feature.keeping(kept, run.latent.covariance)) for sign, feature in parts))
+    return Edit(tuple((sign, feature.keeping(kept, run.latent.covariance)) for sign, feature in parts), bool(kept))
 
 
 def edited(
@@ -123,7 +124,7 @@ def edit(
     said = [*written.said, f"strength {strength:g}: {edit.words}"]
     said += [sentence(int(alone.sum()), len(alone))] if alone.any() else []
     moved = _moved(samples, run.coder.decode(z), edited, edit, strength, run.model.preprocess)
-    said += [_reached(found, is_time=is_time(samples, found["name"])) for found in moved]
+    said += [_reached(found, is_time=is_time(samples, found["name"]), keeps=edit.keeps) for found in moved]
     levels = [known.get(str(feature.evidence.get("level"))) for _, feature in edit.parts]
     said += [turned(level, run.coder.decode(z), edited) for level in levels if level is not None]
     said += about_labels if Path(out).suffix in TABLES else []
@@ -156,12 +157,13 @@ def _moved(
     return found
 
 
-def _reached(found: Mapping[str, Any], *, is_time: bool = False) -> str:
+def _reached(found: Mapping[str, Any], *, is_time: bool = False, keeps: bool = False) -> str:
     asked, reached = found["asked"], found["reached"]
     words = [span(value) if is_time else f"{value:+.3g}" for value in (asked, reached)]
     sentence = f"{found['name']}: wanted {words[0]}, reached {words[1]} on average"
     far = reached * asked < SHORT * asked**2
-    return f"{sentence}; the code holds too little information about {found['name']} for more" if far else sentence
+    about = f"about {found['name']}" + ", apart from what is kept," * keeps
+    return f"{sentence}; the code holds too little information {about} for more" if far else sentence
 
 
 def _relabeled(samples: Samples, edit: Edit) -> tuple[Samples, list[str]]:
@@ -219,9 +221,8 @@ def typical(run: RunFolder, samples: Samples, name: str) -> int:
         raise UsageError("USAGE-FEATURE", f"{samples.name} has no class {name!r}.", fix="use data with labels")
     rows = np.flatnonzero(samples.labels == samples.classes.index(name))
     if not len(rows):
-        raise UsageError(
-            "USAGE-FEATURE", f"{samples.name} has no samples of class {name!r}.", fix="use data that has some"
-        )
+        message = f"{samples.name} has no samples of class {name!r}."
+        raise UsageError("USAGE-FEATURE", message, fix="use data that has some")
     k = run.latent.classes.index(name)
     z = run.coder.encode(samples.x[rows])
     return int(rows[np.square(z - run.latent.class_means[k]).sum(1).argmin()])

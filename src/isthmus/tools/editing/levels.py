@@ -50,7 +50,7 @@ def refuse_columns_of_names(run: RunFolder, name: str) -> None:
         message = (
             f"column {name!r} holds no numbers but {listed(column.levels)}, so it cannot itself be added or removed."
         )
-        fix = f"use one of its values, such as {shell_word(f'{name}={column.levels[0]}')}"
+        fix = f"add or remove one of its values instead, such as {shell_word(f'{name}={column.levels[0]}')}"
         raise UsageError("USAGE-FEATURE", message, fix=fix)
 
 

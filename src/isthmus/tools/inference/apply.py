@@ -37,6 +37,7 @@ from isthmus.tools.inference.sample_writing import write_samples
 from isthmus.tools.inference.written import TABLES, Written, keep_inputs
 from isthmus.wording import counted, printable
 
+OF_ENCODE = "use codes that `isthmus encode` wrote with this run"
 NOISE_LOOKED_AT = 1_000  # images of the input used to estimate the noise, in a fraction of a second
 
 
@@ -251,13 +252,17 @@ def read_codes(path: Path, z_size: int) -> tuple[np.ndarray, tuple[str, ...] | N
         names = read(path, n_rows=0).columns if path.is_file() else []
         beside = tuple(n for n in names if n in {"id", "label"})
         options = DataConfig(drop_columns=beside, header="yes", scale="none", shape="table")
-        z = read_table(path, options, expected=[f"z{i}" for i in range(z_size)]).x
+        try:
+            z = read_table(path, options, expected=[f"z{i}" for i in range(z_size)]).x
+        except DataError as error:
+            error.fix = OF_ENCODE if error.code == "DATA-COLUMNS" else error.fix
+            raise
         if "id" in names:
             ids = tuple(map(str, read(path, columns=["id"])["id"]))
             ids = ids if path.suffix == ".parquet" else tuple(without_apostrophes(ids))
     if z.ndim != 2 or z.shape[1] != z_size:
-        fix = "use codes that `isthmus encode` wrote with this run"
-        raise DataError("DATA-CODES", f"{path} has codes of shape {z.shape}; the model takes (N, {z_size}).", fix=fix)
+        message = f"{path} has codes of shape {z.shape}; the model takes (N, {z_size})."
+        raise DataError("DATA-CODES", message, fix=OF_ENCODE)
     return np.asarray(z, np.float32), ids
 
 

@@ -47,9 +47,9 @@ def interpolate(
     refuse_suffix(run, target, {".png", ".webp", ".npy", *TABLES})
     if target.suffix in {".webp", ".npy"} and len(paths) > 1:
         message = f"{target.name} can hold only one path."
-        raise UsageError(
-            "USAGE-PATH", message, fix="pass --path straight or --path spherical, or name a folder with -o"
-        )
+        other = "a folder" if run.model.preprocess.is_image else "a .csv file"
+        fix = f"pass --path straight or --path spherical, or name {other} with -o"
+        raise UsageError("USAGE-PATH", message, fix=fix)
     ends = [pick_one(run, text, settings) for text in (a, b)]
     given = np.concatenate([samples.x for samples in ends])
     ways = {name: interpolated(run, given[0], given[1], steps, name) for name in paths}
