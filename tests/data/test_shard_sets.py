@@ -103,19 +103,24 @@ def test_fault_152_shards_of_another_shape_or_other_columns_are_named(tmp_path: 
         read(folder)
     days = tables(tmp_path / "days", "csv")
     (days / "day_7.csv").write_text("a,b,kind\n1,2,k1\n")
-    with pytest.raises(DataError, match=r"day_7\.csv does not have the columns"):
+    with pytest.raises(DataError, match=r'1 of 4 files does not have the columns of day_0\.csv: day_7\.csv lacks "c"'):
         read(days, DataConfig(label="kind"))
 
 
 def test_fault_152_gaps_and_kinds_in_a_later_file_are_told(tmp_path: Path) -> None:
     days = tables(tmp_path / "days", "csv")
     (days / "day_7.csv").write_text("a,b,c,kind\n1,,3,k1\n1,2,3,k2\n")
-    with pytest.raises(DataError, match=r"day_7\.csv has gaps"):
-        read(days, DataConfig(label="kind"))
+    found = read(days, DataConfig(label="kind")).train  # the model sees the gap
+    assert found.schema is not None
+    assert np.argwhere(np.isnan(found.x)).tolist() == [[40, 1]]
+    with pytest.raises(DataError, match=r'column "b": 1 missing value, the first in day_7\.csv, row 2'):
+        read(days, DataConfig(label="kind", kinds=("a=number",), missing="error"))
     assert len(read(days, DataConfig(label="kind", missing="drop")).train) == 41
     (days / "day_7.csv").write_text("a,b,c,kind\n1,tea,3,k1\n")
-    with pytest.raises(DataError, match=r"day_7\.csv, .*\"tea\""):
+    with pytest.raises(DataError, match=r'"b" holds numbers in day_0\.csv, but text in day_7\.csv') as caught:
         read(days, DataConfig(label="kind"))
+    assert "--column b=category" in str(caught.value.fix)
+    assert len(read(days, DataConfig(label="kind", kinds=("b=category",))).train) == 41
 
 
 def test_larger_files_than_memory_are_read_by_groups_of_rows(tmp_path: Path) -> None:
@@ -128,13 +133,14 @@ def test_larger_files_than_memory_are_read_by_groups_of_rows(tmp_path: Path) -> 
     np.testing.assert_array_equal(samples.x[:, :3], TABLE)
 
 
-@pytest.mark.parametrize(
-    ("settings", "left"), [({"null_values": ("-999",)}, "--null-values"), ({"kinds": ("a=number",)}, "--column")]
-)
-def test_fault_152_options_for_columns_of_one_file_are_named(settings: dict, left: str, tmp_path: Path) -> None:
+def test_options_for_columns_apply_to_all_files(tmp_path: Path) -> None:
     for k in range(2):
         pl.DataFrame({"a": [1.5, -999.0, 3.0], "b": [1.0, 2.0, 4.5]}).write_parquet(tmp_path / f"p{k}.parquet")
-    with pytest.raises(DataError, match="a single file only") as caught:
-        read(tmp_path, DataConfig(**settings))
-    assert caught.value.fix == f"combine the tables into one file, or leave {left} out"
-    assert len(read(tmp_path).train) == 6
+    found = read(tmp_path, DataConfig(null_values=("-999",))).train
+    assert np.argwhere(np.isnan(found.x)).tolist() == [[1, 0], [4, 0]]
+    assert not any("no cell matches" in note for note in found.notes)
+    assert any("no cell matches" in note for note in read(tmp_path, DataConfig(null_values=("-998",))).train.notes)
+    found = read(tmp_path, DataConfig(kinds=("b=category",))).train
+    assert found.schema is not None
+    assert [column.kind for column in found.schema.columns] == ["number", "category"]
+    assert read(tmp_path).train.schema is None

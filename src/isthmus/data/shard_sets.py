@@ -1,26 +1,28 @@
-"""A folder of numbered tables or arrays, read as one set: file by file, into memory or a file."""
+"""Tables or arrays in several files, read as one set: file by file, into memory or a file."""
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
 from isthmus.config import DataConfig
 from isthmus.data.arrays.array_files import read_npy_array
 from isthmus.data.arrays.ndarrays import samples_from_array
+from isthmus.data.images.pixels import SUFFIXES
 from isthmus.data.kinds import BY_SUFFIX
 from isthmus.data.labels import same_classes
-from isthmus.data.layout import TABLE
+from isthmus.data.layout import TABLE, guess_shape
 from isthmus.data.numeric import blocks, has_nan
 from isthmus.data.samples import Samples
 from isthmus.data.schema import Expected, Schema
-from isthmus.data.stored_rows import RowNames
+from isthmus.data.shard_row_names import ShardRowNames, names_of_files, without_suffixes
 from isthmus.data.tables.growing_matrix import GrowingMatrix
+from isthmus.data.tables.joined_tables import are_mixed, dropped_from, head_of, read_joined, refuse_other_columns
 from isthmus.data.tables.reading import read_table
 from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.errors import DataError
@@ -45,6 +47,36 @@ def shards_in(entries: Sequence[Path]) -> list[Path]:
     return sorted(files, key=lambda path: natural_key(path.name))
 
 
+def matching(pattern: str) -> list[Path]:
+    """The tables or arrays that match a pattern such as `parts/*.csv`, in the order of their numbers.
+
+    Raises: DataError if there are none, or if they are not of one kind.
+    """
+    found = [path for text in glob.glob(pattern, recursive=True) if (path := Path(text)).is_file()]
+    shards = [path for path in found if _kind(path) in {*TABLES, "npy"} and not path.name.startswith((".", "_"))]
+    if not shards:
+        images = any(path.suffix.lower() in SUFFIXES for path in found)
+        message = f"no table or array matches {printable(pattern)}" + ", only images." * images + "." * (not images)
+        fix = "name the folder of the images" if images else "check the pattern with ls, and put it in quotes"
+        raise DataError("DATA-SHARDS", message, fix=fix)
+    if len({_kind(path) == "npy" for path in shards}) > 1:
+        message = f"{printable(pattern)} matches both tables and arrays."
+        raise DataError("DATA-SHARDS", message, fix="select one type, such as 'parts/*.csv'")
+    return sorted(shards, key=lambda path: natural_key(path.as_posix()))
+
+
+def name_of_pattern(pattern: str) -> str:
+    """A name for the files that match: that of their folder, or the plain part of the pattern.
+
+    >>> name_of_pattern("data/days/*.csv"), name_of_pattern("day-*.csv")
+    ('days', 'day')
+    """
+    parts = Path(pattern).parts
+    plain = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    folder = parts[plain - 1] if plain else ""
+    return folder.strip("/.") or re.split(r"[*?[]", parts[plain])[0].strip("-_.") or "tables"
+
+
 def read_shards(
     path: Path,
     shards: Sequence[Path],
@@ -54,7 +86,8 @@ def read_shards(
 ) -> Samples:
     """All samples of the `shards` of a folder; the meaning of their values is determined from all of them.
 
-    Raises: DataError for shards with different columns or shapes, and for columns of several kinds.
+    Raises: DataError for shards with different columns or shapes; ResourceError for columns of several kinds that do
+    not fit into memory.
     """
     if _kind(shards[0]) == "npy":
         samples = _arrays(path, shards, options, progress, expected)
@@ -93,26 +126,49 @@ def _arrays(
 def _tables(
     path: Path, shards: Sequence[Path], options: DataConfig, progress: Progress | None, expected: Expected | None
 ) -> Samples:
-    as_table = replace(options, shape=TABLE)
-    if expected is None:
-        first = read_table(shards[0], as_table)
-        _refuse_kinds(path, first, options)
-        expected = first.columns or ()
-        as_table = replace(as_table, label=first.label_column or options.label)
-    parts: list[Samples] = []
-    wide = np.float64 if options.digits == "float64" else np.float32
-    matrix = GrowingMatrix(
-        len(expected.names if isinstance(expected, Schema) else expected),
-        n_rows=0,
-        what=printable(path.name),
-        wide=wide,
-    )
+    if expected is not None:
+        return _matrix(path, shards, options, progress, expected)
+    heads = [head_of(shard, options) for shard in shards]
+    refuse_other_columns(heads, options)
+    options = replace(options, drop_columns=dropped_from(heads, options))
+    by_kind = options.shape in {None, TABLE} and are_mixed(heads, options)
+    found = None if by_kind else _numbers(path, shards, options, progress)
+    return read_joined(printable(path.name), heads, options, progress) if found is None else found
+
+
+def _numbers(path: Path, shards: Sequence[Path], options: DataConfig, progress: Progress | None) -> Samples | None:
+    """Tables of numbers; None if they have gaps that the model should see, or if the first file turns out to have
+    columns of several kinds.
+    """
+    first = read_table(shards[0], replace(options, shape=TABLE))
+    if first.schema is not None:
+        return None
+    columns, options = first.columns or (), replace(options, label=first.label_column or options.label)
+    if options.missing == "auto" and options.shape in {None, TABLE} and guess_shape(first.x, columns) is None:
+        try:
+            return _matrix(path, shards, options, progress, columns)
+        except _Gaps:
+            return None
+    return _matrix(path, shards, options, progress, columns)
+
+
+class _Gaps(DataError):
+    """A table of numbers has missing values, and no option fills or drops them."""
+
+
+def _matrix(
+    path: Path, shards: Sequence[Path], options: DataConfig, progress: Progress | None, expected: Expected
+) -> Samples:
+    """Tables with these columns. Raises: _Gaps for gaps in a table of numbers, unless an option allows them."""
+    parts, names = list[Samples](), expected.names if isinstance(expected, Schema) else expected
+    wide = np.float64 if options.digits == "float64" or isinstance(expected, Schema) else np.float32
+    matrix = GrowingMatrix(len(names), n_rows=0, what=printable(path.name), wide=wide)
     for done, shard in enumerate(shards):
-        part = read_table(shard, as_table, expected=expected)
-        _refuse_kinds(path, part, options)
+        part = read_table(shard, replace(options, shape=TABLE), expected=expected)
         if part.x.dtype == np.float64 and wide is np.float32:
-            return _tables(path, shards, replace(options, digits="float64"), progress, expected)
-        _refuse_gaps(shard, part, options)
+            return _matrix(path, shards, replace(options, digits="float64"), progress, expected)
+        if part.schema is None:
+            _refuse_gaps(shard, part, options)
         for block in blocks(part.x):
             matrix.append(block)
         parts.append(
@@ -140,6 +196,9 @@ def _joined(
         message = f"{printable(path.name)}: --group does not work for tables in several files."
         raise DataError("DATA-GROUP", message, fix="combine the tables into one file, or leave --group out")
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    if parts[0].schema is not None:
+        ids = _names(shards, parts)
+        return replace(parts[0], x=matrix, name=path.name, labels=labels, classes=union.classes, ids=ids, notes=notes)
     origin = Origin(
         path.name,
         columns=parts[0].columns,
@@ -152,49 +211,17 @@ def _joined(
     return samples_from_matrix(matrix, origin, options)
 
 
-class ShardRowNames(Sequence[str]):
-    """`part-3/17` for row 17 of part-3.csv, counted from 0; created on access."""
-
-    def __init__(self, stems: Sequence[str], starts: np.ndarray, names: Sequence[Sequence[str] | None]) -> None:
-        self.stems, self.starts, self.names = stems, starts, names
-
-    def __len__(self) -> int:
-        return int(self.starts[-1])
-
-    @overload
-    def __getitem__(self, key: int) -> str: ...
-    @overload
-    def __getitem__(self, key: slice) -> Sequence[str]: ...
-    def __getitem__(self, key: int | slice) -> str | Sequence[str]:
-        if isinstance(key, slice):
-            return RowNames(np.arange(len(self))[key], self)
-        row = range(len(self))[key]
-        shard = int(np.searchsorted(self.starts, row, side="right")) - 1
-        place, names = row - int(self.starts[shard]), self.names[shard]
-        return f"{self.stems[shard]}/{place if names is None else names[place]}"
-
-
 def _names(shards: Sequence[Path], parts: Sequence[Samples] | Sequence[np.ndarray]) -> ShardRowNames:
     starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
     ids = [part.ids if isinstance(part, Samples) else None for part in parts]
-    return ShardRowNames([shard.name.partition(".")[0] for shard in shards], starts, ids)
-
-
-def _refuse_kinds(path: Path, part: Samples, options: DataConfig) -> None:
-    if part.schema is not None:
-        asked = {"--null-values": options.null_values, "--column": options.kinds}
-        others = " and ".join(option for option, given in asked.items() if given) or "columns"
-        message = (
-            f"{printable(path.name)}: columns of several kinds, or with gaps, can be read from a single file only."
-        )
-        raise DataError("DATA-SHARDS", message, fix=f"combine the tables into one file, or leave {others} out")
+    return ShardRowNames([*map(without_suffixes, names_of_files(shards))], starts, ids)
 
 
 def _refuse_gaps(shard: Path, part: Samples, options: DataConfig) -> None:
     """Raises: DataError for gaps, unless an option fills or drops them: `read_table` with `expected` allows them."""
     if options.missing in {"auto", "error"} and has_nan(part.x):
         message = f"{printable(shard.name)} has gaps (missing values)."
-        raise DataError("DATA-MISSING", message, fix="pass --missing drop, or --missing median")
+        raise _Gaps("DATA-MISSING", message, fix="pass --missing drop, or --missing median")
 
 
 def _kind(path: Path) -> str:
@@ -202,4 +229,4 @@ def _kind(path: Path) -> str:
     return BY_SUFFIX.get(suffix, "")
 
 
-__all__ = ["ShardRowNames", "read_shards", "shards_in"]
+__all__ = ["matching", "name_of_pattern", "read_shards", "shards_in"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,12 +24,12 @@ from isthmus.data.named.hub import is_hub, read_hub
 from isthmus.data.named.locating import read_named
 from isthmus.data.samples import Bundle, Samples
 from isthmus.data.schema import Expected
-from isthmus.data.shard_sets import read_shards, shards_in
+from isthmus.data.shard_sets import matching, name_of_pattern, read_shards, shards_in
 from isthmus.data.tables import reading
 from isthmus.errors import DataError, ResourceError, UsageError
 from isthmus.system.passing_errors import patiently
 from isthmus.system.workers import Progress
-from isthmus.wording import printable
+from isthmus.wording import printable, shell_word
 
 TRAIN_NAMES, TEST_NAMES = ("train", "training"), ("test", "testing")
 LONGEST_REPEATED = 200  # characters of an unknown name that are shown in the message
@@ -53,6 +54,9 @@ def read_source(
         return _read_path(source, path, options, progress, expected)
     if is_hub(text):
         return read_hub(text, options, expected)
+    if glob.has_magic(text) and "://" not in text:
+        pattern = os.fspath(path)
+        return Bundle(read_shards(Path(name_of_pattern(pattern)), matching(pattern), options, progress, expected))
     name = name_of(text)
     if name is None:
         raise _unknown(text, path)
@@ -159,9 +163,9 @@ def _refuse_tables_only(path: Path, entries: Sequence[Path]) -> None:
     if len(named) == 1:
         message = f"{printable(path)} holds no images, only a single table or array."
     names = [printable(entry.name) for entry in named]
-    raise DataError(
-        "DATA-EMPTY", message, fix=f"pass {'it' if len(named) == 1 else 'one'}: {printable(named[0])}", problems=names
-    )
+    fix = f"pass {'it' if len(named) == 1 else 'one'}: {printable(named[0])}"
+    fix += f", or several as a pattern: {shell_word(path / f'*{named[0].suffix}')}" if len(named) > 1 else ""
+    raise DataError("DATA-EMPTY", message, fix=fix, problems=names)
 
 
 def _unknown(text: str, path: Path) -> DataError:

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ def refuse_inputs(out: str | Path, *inputs: str | Path, kept: Iterable[str | Pat
     """Checks that writing to `out`, a file or a folder, neither replaces an input nor adds files to one.
 
     `inputs` are files, folders, names of data sets (which never conflict), or any of them with a selection of rows
-    after a colon. `kept` are paths that must not be replaced, such as a run's training data; files may be added.
+    after a colon. `kept` are paths or patterns of files that must not be replaced, such as a run's training data; files
+    may be added.
 
     Raises: UsageError that names the input.
     """
@@ -37,8 +39,8 @@ def refuse_inputs(out: str | Path, *inputs: str | Path, kept: Iterable[str | Pat
         if path.is_dir() and Path(out).resolve().is_relative_to(path.resolve()):
             raise _error(f"{out} is inside the input {given}; the results would be mixed with its files.")
     for given in kept:
-        path = _path_of(given)
-        if path is not None and _same(Path(out), path):
+        paths = [_path_of(given)] if _path_of(given) is not None else map(Path, glob(str(given), recursive=True))
+        if any(path is not None and _same(Path(out), path) for path in paths):
             raise _error(f"{out} is the training data of the run, which would be overwritten.")
 
 

@@ -64,6 +64,11 @@ def test_thousands_or_decimals() -> None:
     assert dialect("a;b\n1.500,5;2\n", thousands=".").style == Style(",", ".")
 
 
+def test_fault_196_one_decimal_comma_in_each_row_divides_no_cells() -> None:
+    found = dialect("order;day;price\n" + "".join(f"A{i};2024-01-{i};{i},25\n" for i in range(10, 30)))
+    assert (found.delimiter, found.style, found.n_columns) == (";", Style(","), 3)
+
+
 def test_prose_is_not_divided_by_blanks() -> None:
     assert dialect("text\nsome words here\nother words there\n").n_columns == 1
 

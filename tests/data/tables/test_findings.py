@@ -5,7 +5,8 @@ import pytest
 
 from isthmus.config import DataConfig
 from isthmus.data.tables import findings as module
-from isthmus.data.tables.findings import Findings, kept_gaps
+from isthmus.data.tables.findings import Findings
+from isthmus.data.tables.median_gaps import kept_gaps
 from isthmus.errors import DataError
 
 

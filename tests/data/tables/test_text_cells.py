@@ -71,3 +71,13 @@ def test_head_looks_further_where_the_first_cells_are_others() -> None:
     cells = TextCells.of(pl.Series("t", texts))
     among = np.array([level != "b" for level in cells.levels])
     assert cells.head(among, 3).to_list() == texts[5_000:5_003]
+
+
+@pytest.mark.parametrize("n", [6, SAMPLED + 6])  # levels with their numbers, and each cell as a level
+def test_fault_156_a_column_may_be_called_count(n: int) -> None:
+    words = ["few", "few", "many"] if n < SAMPLED else many_different(n)
+    cells = TextCells.of(pl.Series("count", words))
+    counts = cells.counted(np.ones(len(cells.levels), bool))
+    assert dict(counts.iter_rows()) == {word: words.count(word) for word in set(words[:5])} | (
+        {} if n < SAMPLED else dict.fromkeys(words, 1)
+    )

@@ -16,7 +16,8 @@ from isthmus.data.numeric import LARGEST, are_bytes, blocks, converted, loses_di
 from isthmus.data.ranges import image_values
 from isthmus.data.samples import Samples
 from isthmus.data.schema import Expected, Schema
-from isthmus.data.tables.findings import Findings, kept_gaps
+from isthmus.data.tables.findings import Findings
+from isthmus.data.tables.median_gaps import kept_gaps
 from isthmus.data.tables.null_values import NullValues
 from isthmus.data.tabular import Origin, samples_from_matrix
 from isthmus.errors import DataError

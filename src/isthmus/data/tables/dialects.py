@@ -74,6 +74,12 @@ def text_columns(head: Lines, dialect: Dialect) -> list[str]:
     return [name for name, found in known.items() if found and not _mostly_numbers(found, dialect.style)]
 
 
+def number_columns(head: Lines, dialect: Dialect) -> list[str]:
+    """The columns in which most cells of the first rows are numbers, ignoring gaps."""
+    known = _first_cells(head, dialect)
+    return [name for name, found in known.items() if found and _mostly_numbers(found, dialect.style)]
+
+
 def code_columns(head: Lines, dialect: Dialect) -> list[str]:
     """The columns that look like codes such as 007 in the first rows; none if most columns do, because then all numbers
     are written so.
@@ -151,7 +157,8 @@ def _score(lines: list[str], delimiter: str) -> float:
     body = [cell for row in rows[1:] or rows for cell in row]
     styles = [PLAIN] if delimiter == "," else [PLAIN, Style(",")]
     numbers = max(sum(style.is_number(cell) for cell in body) for style in styles)
-    fits = 1.0 if len(rows[0]) in {n_cells, n_cells - 1} else OTHER_HEADER  # R gives the column of row names no name
+    # R gives the column of row names no name; but a first row of one cell is likely divided by something else.
+    fits = 1.0 if len(rows[0]) in {n_cells, max(2, n_cells - 1)} else OTHER_HEADER
     return fits * often / len(rows) * (1 + numbers / max(1, len(body)))
 
 

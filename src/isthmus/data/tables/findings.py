@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from isthmus.config import DataConfig
-from isthmus.data.numeric import blocks
 from isthmus.data.schema import Schema, asked_kinds, column_option
 from isthmus.data.tables.cells import NO_NUMBER, PLAIN, Style, reason
 from isthmus.data.tables.columns import quoted
@@ -30,7 +29,7 @@ class Findings:
 
     `counting` explains how rows are counted. `label` and `group` are indices of columns whose gaps cannot be filled
     with a median. `style` is the number format, for messages. `known` is the schema of a trained model, with the words
-    that mean missing values.
+    that mean missing values. `where` names a row, for a table in several files with its file.
     """
 
     def __init__(
@@ -44,8 +43,9 @@ class Findings:
         group: int | None = None,
         style: Style = PLAIN,
         known: Schema | None = None,
+        where: Callable[[int], str] = "row {:,}".format,
     ) -> None:
-        self.known = known
+        self.known, self.where = known, where
         self.nulls = NullValues(options.null_values, columns, known)
         self.name, self.columns, self.options, self.counting, self.style = name, columns, options, counting, style
         self.label, self.group = label, group
@@ -85,9 +85,20 @@ class Findings:
         """Adds a row with `found` fields; it spans several lines if a quote was not closed."""
         expected = len(self.columns)
         opened = f", in quotes opened here and closed {spans - 1:,} rows below" if spans > 1 else ""
-        more = f"row {row:,}: expected {counted(expected, 'field')}, found {found:,}{opened}"
+        more = f"{self.where(row)}: expected {counted(expected, 'field')}, found {found:,}{opened}"
         self.ragged.append((row, f"{more}: {_short(text)}"))
         self.n_rows_bad += 1
+
+    def add_part(self, part: Findings, start: int) -> None:
+        """Adds what was found in one file of the table while its cells were read; its row 1 is row `start` + 1 here."""
+        place = {name: at for at, name in enumerate(self.columns)}
+        self.ragged += [(start + row, text) for row, text in part.ragged]
+        self.n_rows += part.n_rows
+        self.n_rows_bad += part.n_rows_bad
+        for column, (row, text) in part.first_missing.items():
+            self.first_missing.setdefault(place[part.columns[column]], (start + row, text))
+            self.n_missing[place[part.columns[column]]] += part.n_missing[column]
+        self.nulls.add_met(part.nulls)
 
     def conclude(self) -> tuple[str, ...]:
         """Notes about what was left out, as the options allow.
@@ -227,7 +238,9 @@ class Findings:
         return bool(cells) and all(c in self.wholes and self.style.is_number(text.strip()) for c, text in cells)
 
     def _cell(self, column: int, row: int, text: str) -> str:
-        return f'row {row:,}, column "{printable(self.columns[column])}": {_short(text)} {self._why(column, text)}'
+        return (
+            f'{self.where(row)}, column "{printable(self.columns[column])}": {_short(text)} {self._why(column, text)}'
+        )
 
     def _unusable(self, n: int) -> str:
         if (self.times.keys() | self.truths.keys()) & self.n_bad.keys():
@@ -250,42 +263,19 @@ class Findings:
         row, text = self.bad[column][0]
         why, kind = self._why(column, text), "time" if column in self.times else "number"
         kind = "count" if column in self.wholes else "yes or no" if column in self.truths else kind
-        example = f"{_short(text)} in row {row:,}" + ("" if why == NO_NUMBER else f", which {why}")
+        example = f"{_short(text)} in {self.where(row)}" + ("" if why == NO_NUMBER else f", which {why}")
         rows = f"{self.n_bad[column]:,} of {self.n_rows:,} rows hold no {kind}"
         return f'column "{printable(self.columns[column])}": {rows}, for example {example}'
 
     def _missing(self, column: int) -> str:
         n, (row, text) = self.n_missing[column], self.first_missing[column]
         how = _short(text) if text.strip() else "empty"
-        values = f"{counted(n, 'missing value')}, the first in row {row:,} ({how})"
+        values = f"{counted(n, 'missing value')}, the first in {self.where(row)} ({how})"
         return f'column "{printable(self.columns[column])}": {values}'
 
     def _share(self, n: int, what: str = "were") -> str:
         what = "was" if n == 1 and what == "were" else what
         return f"{n:,} of {self.n_rows:,} rows {what}"
-
-
-def kept_gaps(
-    matrix: np.ndarray, findings: Findings, features: Sequence[int], *, predicting: bool = False
-) -> tuple[str, ...]:
-    """A note on the NaN that `--missing median` leaves in `matrix` until the training data is known.
-
-    `features` are the table indices of the columns of `matrix`. A trained model (`predicting`) has its own medians.
-
-    Raises: DataError if a column is empty.
-    """
-    if not findings.n_missing or findings.options.missing != "median":
-        return ()
-    gaps = np.sum([np.isnan(part).sum(0) for part in blocks(matrix)], axis=0)
-    for name in (findings.columns[c] for c, n in zip(features, gaps, strict=True) if n == len(matrix)):
-        if not predicting:
-            message = f'{findings.name}: column "{printable(name)}" is empty, so it has no median.'
-            raise DataError("DATA-MISSING", message, fix=f"leave it out with --drop-column {quoted(name)}")
-    n, n_columns = int(gaps.sum()), int(np.count_nonzero(gaps))
-    if not n:
-        return ()
-    what = f"{counted(n, 'missing value')} in {counted(n_columns, 'column')}"
-    return (f"{findings.name}: {what}; they are filled with the medians of the training data.",)
 
 
 def _short(text: str) -> str:

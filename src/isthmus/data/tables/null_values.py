@@ -64,6 +64,10 @@ class NullValues:
         """The schema with the words of each column."""
         return Schema(tuple(replace(column, nulls=self.words[column.name]) for column in schema.columns))
 
+    def add_met(self, other: NullValues) -> None:
+        """Also counts the words that `other` has met, in another file of the same table."""
+        self._met |= other._met
+
     def unmet(self, table: str) -> tuple[str, ...]:
         """A note about words that match no cell of the table; they may be misspelled."""
         met = {(name, word) for column, word in self._met for name in (column, None)}

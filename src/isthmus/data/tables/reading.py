@@ -19,11 +19,12 @@ from isthmus.data.schema import Expected, Schema
 from isthmus.data.tables.column_types import library_of, typed
 from isthmus.data.tables.columns import Plan, match_columns, named, plan_columns
 from isthmus.data.tables.dialects import Dialect, code_columns, find_dialect, text_columns
-from isthmus.data.tables.findings import Findings, kept_gaps
+from isthmus.data.tables.findings import Findings
 from isthmus.data.tables.frames import AbstractFrame, PandasFrame, ParquetFrame, PolarsFrame, Table
 from isthmus.data.tables.gathered_cells import gather_columns, gather_frame, gather_text
 from isthmus.data.tables.growing_matrix import GrowingMatrix
 from isthmus.data.tables.label_columns import NoClasses, encoded_labels, grouped_rows, refuse_few
+from isthmus.data.tables.median_gaps import kept_gaps
 from isthmus.data.tables.mixed_tables import mixed_samples, without_left_out
 from isthmus.data.tables.nulled_frame import NulledFrame
 from isthmus.data.tables.parsing import Parser
@@ -53,17 +54,17 @@ def read_table(path: Path, options: DataConfig, *, expected: Expected | None = N
     with InputFile(path) as file:
         if file.head.startswith(PARQUET) and not file.gzipped:
             frame = ParquetFrame(path)
-            found = _without_wrong_label(
+            found = without_wrong_label(
                 lambda guess: _from_frame(frame, stem(path), path.name, options, expected, guess), options
             )
-            return _with_types(found, frame.empty, expected)
+            return with_types(found, frame.empty, expected)
         if path.suffix.lower() == ".parquet":
             raise wrong_content(path, file.head, "a Parquet table")
         if is_known(file.head):
             raise wrong_content(path, file.head, "a table of text")
         encoding, notes = find_encoding(file, options.encoding)
         options = replace(options, encoding=encoding)
-        samples = _without_wrong_label(lambda guess: _from_text(file, options, expected, guess), options)
+        samples = without_wrong_label(lambda guess: _from_text(file, options, expected, guess), options)
         return replace(samples, notes=file.notes + notes + samples.notes)
 
 
@@ -82,20 +83,20 @@ def samples_from_frame(
     else:
         message = f"{name} is a {type(frame).__name__}, not a polars or pandas DataFrame."
         raise UsageError("USAGE-FRAME", message, fix="turn it into a DataFrame or a numpy array")
-    found = _without_wrong_label(
+    found = without_wrong_label(
         lambda guess: _from_frame(table, name, name, options, expected, guess and guess_label), options
     )
-    return replace(_with_types(found, frame, expected), frame=library_of(frame))
+    return replace(with_types(found, frame, expected), frame=library_of(frame))
 
 
-def _with_types(found: Samples, frame: Any, expected: Expected | None) -> Samples:
+def with_types(found: Samples, frame: Any, expected: Expected | None) -> Samples:
     """The samples with the column types of the data frame in their schema; a trained model's schema has its own."""
     if found.schema is None or expected is not None:
         return found
     return replace(found, schema=typed(found.schema, frame))
 
 
-def _without_wrong_label(read, options: DataConfig) -> Samples:
+def without_wrong_label(read, options: DataConfig) -> Samples:
     """The result of `read(guess_label)`; read again without a guess if the guessed label turns out to be a quantity. No
     label is guessed for a series, because its rows have no classes.
     """

@@ -71,8 +71,8 @@ class TextCells:
         return self.of_levels(among) if self.places is None else self.texts.filter(pl.Series(self.spread(among)))
 
     def counted(self, among: np.ndarray) -> pl.DataFrame:
-        """The levels in `among` (L,) with their counts, most frequent first, as from `value_counts`."""
-        levels = self.of_levels(among)
+        """The levels in `among` (L,) with their counts, most frequent first, in columns `level` and `count`."""
+        levels = self.of_levels(among).alias("level")  # the column itself may be called count
         if self.places is None:
             return levels.value_counts(sort=True)
         found = pl.DataFrame([levels, pl.Series("count", self.counts[among])])
