@@ -164,7 +164,8 @@ def _refuse_tables_only(path: Path, entries: Sequence[Path]) -> None:
         message = f"{printable(path)} holds no images, only a single table or array."
     names = [printable(entry.name) for entry in named]
     fix = f"pass {'it' if len(named) == 1 else 'one'}: {printable(named[0])}"
-    fix += f", or several as a pattern: {shell_word(path / f'*{named[0].suffix}')}" if len(named) > 1 else ""
+    if sum(entry.suffix == named[0].suffix for entry in named) > 1:
+        fix += f", or all as one set: {shell_word(path / f'*{named[0].suffix}')}"
     raise DataError("DATA-EMPTY", message, fix=fix, problems=names)
 
 
