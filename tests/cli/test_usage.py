@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from isthmus.cli import build_app
@@ -58,3 +61,14 @@ def test_fault_147_an_option_that_is_offered_is_taken(capsys: pytest.CaptureFixt
         offered = capsys.readouterr().err.partition("type ")[2].partition(",")[0]
         assert run_guarded(build_app("train"), ["train", offered]) == 2
         assert "requires an argument" in capsys.readouterr().err  # known, and given without its value
+
+
+def test_files_that_the_shell_listed_are_offered_as_a_pattern(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("x,y\n1,2.5\n2,3.5\n")
+    assert run_guarded(build_app(), ["train", str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]) == 2
+    assert f"fix: to use several files, name a pattern: '{tmp_path}/*.csv'\n" in capsys.readouterr().err
+    assert run_guarded(build_app(), ["check", f"{tmp_path}/*.csv", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["parts"]["train"]["n"] == 4

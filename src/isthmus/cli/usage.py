@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from isthmus.cli.help_sections import plain_argument
@@ -19,6 +21,8 @@ WORDS = (  # messages of the parser's library, and ours
     (r"Input should be greater than (\S+?)\.?$", r"expected more than \1"),
     (r"Value error, (.*?)\.?$", r"\1"),
 )
+
+LISTED = {".csv", ".tsv", ".parquet", ".npy"}
 
 
 def usage_error(error: Any, arguments: Sequence[str]) -> UsageError:
@@ -36,8 +40,17 @@ def usage_error(error: Any, arguments: Sequence[str]) -> UsageError:
         return UsageError("USAGE", f"{path}: {_small(said)}", fix=f"type {near}, or {see}" if near else see)
     if kind == "BadParameter":
         return UsageError("USAGE", f"{path}: {_of_value(error, arguments)}", fix=see)
+    if "unexpected extra argument" in said and (pattern := _pattern(arguments)):
+        return UsageError("USAGE", f"{path}: {_small(said)}", fix=f"to use several files, name a pattern: {pattern}")
     fix = f"write it as `{_form(path, context)}`; {see}" if context is not None else see
     return UsageError("USAGE", f"{path}: {_small(said)}", fix=fix)
+
+
+def _pattern(arguments: Sequence[str]) -> str | None:
+    """A pattern, in quotes, for tables or arrays of one folder and type, which the shell may have listed; else None."""
+    paths = [Path(word) for word in arguments if Path(word).suffix.lower() in LISTED and os.path.isfile(word)]
+    forms = {(path.parent, path.suffix) for path in paths}
+    return f"'{paths[0].parent / f'*{paths[0].suffix}'}'" if len(paths) > 1 and len(forms) == 1 else None
 
 
 def _typed(arguments: Sequence[str]) -> str:

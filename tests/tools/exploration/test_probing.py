@@ -135,4 +135,6 @@ def test_fault_194_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
     assert str(caught.value.fix).endswith("--label side`")
     found = probe_run(run, tmp_path / "sides.csv", settings={"label": "side"})
     assert found["codes"]["n_train"] + found["codes"]["n_test"] == 80
+    left_out = sum(int(text.split()[0]) for text in found["said"] if text.endswith("samples have no label"))
+    assert left_out == 20
     assert found["codes"]["n_classes"] == 2

@@ -47,8 +47,10 @@ def probe_run(
     counts = sizes(len(known[0]), len(known[1]), train.x[0].size) if not everything else tuple(map(len, known))
     for samples, most, what in zip((train, test), counts, ("training", "test"), strict=True):
         assert samples.labels is not None
-        rows = chosen(samples.labels, most, generator)
-        if len(rows) < len(samples):
+        rows, n_known = chosen(samples.labels, most, generator), int((samples.labels >= 0).sum())
+        if n_known < len(samples):
+            said.append(f"{len(samples) - n_known:,} of {len(samples):,} {what} samples have no label")
+        if len(rows) < n_known:
             said.append(f"{len(rows):,} of {len(samples):,} {what} samples are used (--all uses all with a label)")
         taken.append(coded(run, samples.take(rows)))
     first, second = taken
