@@ -47,6 +47,9 @@ def test_a_terminal_shows_what_is_done_and_how_much_and_nothing_at_the_end(clock
     clock.now = 2.0
     line.counted(1_200, 5_000)
     assert seen(stream.getvalue()) == "scoring 5,000 samples, 1,200 of 5,000 …"
+    clock.now = 3.0
+    line.counted(3, 23, "batch")
+    assert seen(stream.getvalue()) == "scoring 5,000 samples, batch 3 of 23 …"
     line.told("short")
     assert seen(stream.getvalue()) == "short …"  # nothing of the longer line is left
     line.hushed()

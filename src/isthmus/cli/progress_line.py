@@ -26,10 +26,10 @@ class ProgressLine:
         self._text, self._amount = text, ""
         self._show(at_once=self._width > 0)
 
-    def counted(self, done: int, total: int) -> None:
+    def counted(self, done: int, total: int, unit: str = "") -> None:
         """How much of the announced work is done. Ignored if no work was announced."""
         if self._text:
-            self._amount = f", {done:,} of {total:,}"
+            self._amount = f", {unit} {done:,} of {total:,}".replace(",  ", ", ")
             self._show(at_once=False)
 
     def hushed(self) -> None:

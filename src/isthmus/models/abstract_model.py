@@ -192,7 +192,7 @@ class AbstractModel(nn.Module):
             if not scaled and self.preprocess.dtype == "float64":  # Apple's GPUs have no float64
                 data, scaled = resident(data.cpu().to(torch.float64), self.preprocess, torch.device("cpu")), True
             parts = data.split(chunk_of(self.preprocess.size))
-            chunks = (chunk.to(device) for chunk in each(parts, len(parts)))
+            chunks = (chunk.to(device) for chunk in each(parts, len(parts), "batch"))
             return torch.cat([function(c if scaled else self.preprocess.to_x(c)).cpu() for c in chunks])
 
     def save(self, folder: str | Path) -> Path:

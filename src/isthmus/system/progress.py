@@ -15,12 +15,13 @@ class Listener(Protocol):
 
     def told(self, text: str) -> None: ...
 
-    def counted(self, done: int, total: int) -> None: ...
+    def counted(self, done: int, total: int, unit: str) -> None: ...
 
     def hushed(self) -> None: ...
 
 
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_counting: ContextVar[bool] = ContextVar("counting", default=False)  # loops inside a counted loop are not counted
 
 
 @contextmanager
@@ -40,10 +41,10 @@ def tell(text: str) -> None:
         listener.told(text)
 
 
-def count(done: int, total: int) -> None:
-    """Reports how much of the work is done."""
+def count(done: int, total: int, unit: str = "") -> None:
+    """Reports how much of the work is done; with a `unit` such as "batch", which one is being worked on."""
     if (listener := _listener.get()) is not None:
-        listener.counted(done, total)
+        listener.counted(done, total, unit)
 
 
 def hush() -> None:
@@ -52,9 +53,15 @@ def hush() -> None:
         listener.hushed()
 
 
-def each(items: Iterable[T], total: int) -> Iterator[T]:
-    """The items, counted as they are done."""
-    for done, item in enumerate(items):
-        if total > 1:  # a single item needs no counter
-            count(done, total)
-        yield item
+def each(items: Iterable[T], total: int, unit: str) -> Iterator[T]:
+    """The items; reports which one is being worked on, by its `unit`. Loops inside this one are not reported."""
+    if total <= 1 or _counting.get():  # a single item needs no counter
+        yield from items
+        return
+    _counting.set(True)
+    try:
+        for done, item in enumerate(items):
+            count(done + 1, total, unit)
+            yield item
+    finally:
+        _counting.set(False)

@@ -132,7 +132,7 @@ def chunk_of(n_values: int) -> int:
 def in_order(data: Tensor, preprocess: Preprocess, device: torch.device, chunk: int | None = None) -> Iterator[Tensor]:
     """x of all samples in their order, chunk by chunk, on the device."""
     n = chunk or chunk_of(preprocess.size)
-    for batch in each(data.split(n), -(-len(data) // n)):  # streamed data gives one chunk at a time
+    for batch in each(data.split(n), -(-len(data) // n), "batch"):  # streamed data gives one chunk at a time
         yield as_x(batch.to(device), preprocess)
 
 

@@ -153,7 +153,7 @@ class Detector:
         usual, before = torch.from_numpy(self.evidence.usual).to(x.dtype), self._of_data(x).score
         after = [
             self._of_data(changed.flatten(0, 1)).score.reshape(len(x), -1).min(1)
-            for changed in each(self.measure.alternatives(self.model, x, usual), raw.shape[1])
+            for changed in each(self.measure.alternatives(self.model, x, usual), raw.shape[1], "column")
         ]
         return np.maximum(before[:, None] - np.stack(after, 1), 0)
 
