@@ -14,6 +14,7 @@ import tiny
 from browser import chromium, needs_chromium, opened
 from isthmus.api import Run
 from isthmus.pipeline.reporting import report
+from isthmus.report.page import asset, frame_of
 
 pytestmark = needs_chromium
 
@@ -210,3 +211,21 @@ def test_what_is_wider_than_a_phone_says_so(browser: Any, pages: dict[str, Path]
         found = seen.page.evaluate(hidden)
         assert [True, False] in found  # the drawing of the network
         assert all(wide != unseen for wide, unseen in found)
+
+
+@pytest.mark.parametrize("room", [40, 60, 300])
+def test_a_name_that_is_shortened_twice_has_one_ellipsis_and_keeps_its_end(
+    room: int, browser: Any, tmp_path: Path
+) -> None:
+    name = """{% from "pieces.html" import name %}{{ name("a-very-long-class-of-photographs", 12) }}"""
+    box = f"<style>.box {{ width: {room}px; }}</style><div class=box><figcaption>{frame_of(name)}</figcaption></div>"
+    page = tmp_path / "page.html"
+    page.write_text(f"<!doctype html><title>a</title><style>{asset('style.css')}</style><div class=samples>{box}</div>")
+    with opened(browser, page) as seen:
+        assert seen.page.locator(".name-line").get_attribute("title") == "a-very-long-class-of-photographs"
+        start, end = seen.page.locator(".parted > span").all()
+        assert (start.inner_text(), end.inner_text()) == ("a-very…", "raphs")
+        assert start.evaluate("e => getComputedStyle(e).textOverflow") == "ellipsis"  # drawn over the other one
+        assert start.evaluate("e => e.clientWidth") >= 14  # room for the sign
+        place, whole = end.bounding_box(), seen.page.locator(".parted").bounding_box()
+        assert place["x"] + place["width"] <= whole["x"] + whole["width"] + 0.5
