@@ -141,6 +141,6 @@ def test_a_text_that_fits_stays_and_line_breaks_become_blanks():
     assert canvas.fitted("a\nb\x00", 90) == "a b "
 
 
-def test_drawable_knows_what_the_fonts_lack():
-    assert canvas.drawable("é")
-    assert not canvas.drawable("\ue123")  # a private character
+def test_a_name_that_was_shortened_before_gets_no_second_ellipsis():
+    shorter = [canvas.fitted("photographs-of-the…hts-trip.png", width) for width in range(60, 260, 5)]
+    assert not [text for text in shorter if "……" in text]

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from skimage.metrics import peak_signal_noise_ratio
 
-from isthmus.evaluation.figures import canvas, figures
+from isthmus.evaluation.figures import figures, fonts
 from isthmus.evaluation.figures.canvas import DPI
 from overlap import assert_no_text_overlaps
 
@@ -67,7 +67,7 @@ def test_a_class_without_samples_says_none(images):
 
 
 def test_names_may_be_long_or_strange(images, monkeypatch):
-    monkeypatch.setattr(canvas, "drawable", lambda c: ord(c) < 0x1F000)  # whatever fonts this machine has
+    monkeypatch.setattr(fonts, "drawable", lambda c: ord(c) < 0x1F000)  # whatever fonts this machine has
     names = ["$x_1$", "a name that is longer than any label has room for", "", "\U0001f980", "two\nlines"]
     figure = figures.samples_per_class(images, np.arange(40) % 5, names)
     first, second, third, fourth, fifth = texts(figure)

@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,9 +20,11 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.text import Text
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from isthmus.evaluation.figures.fonts import families, undrawable, warn_of_missing
 from isthmus.system.files import write_atomic
 
 DPI = 128  # a power of two, so that inches times DPI is exactly the number of pixels
@@ -33,8 +35,6 @@ MARGIN = 20
 DEFAULT: dict[str, Any] = {"interpolation": "antialiased"}
 COMPRESSION = 6  # of zlib: 9 takes three to six times as long for 3 to 5 % of the bytes
 
-# The first is part of matplotlib; the others have characters that it lacks (class names may be Japanese).
-FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei")
 LOOK: dict[str, Any] = {
     "text.parse_math": False,  # a class or file may be named "$x$"
     "font.size": BODY * 72 / DPI,
@@ -55,7 +55,7 @@ _LOCK = threading.RLock()  # matplotlib's settings are global: one picture at a 
 @contextmanager
 def look() -> Iterator[None]:
     """A context in which matplotlib uses the style of all figures; afterwards, the user's style is restored."""
-    with _LOCK, style.context(["default", LOOK | {"font.family": list(_fonts())}]), _without_glyph_warnings():
+    with _LOCK, style.context(["default", LOOK | {"font.family": list(families())}]), _without_glyph_warnings():
         yield
 
 
@@ -66,29 +66,10 @@ def _without_glyph_warnings() -> Iterator[None]:
         yield
 
 
-@cache
-def _fonts() -> tuple[str, ...]:
-    installed = set(font_manager.fontManager.get_font_names())
-    return tuple(name for name in FONTS if name in installed)
-
-
-@cache
-def drawable(character: str) -> bool:
-    """Whether one of the installed fonts in FONTS has this character."""
-    fonts = (font_manager.get_font(font_manager.findfont(family)) for family in _fonts())
-    return any(ord(character) in font.get_charmap() for font in fonts)
-
-
-def drawable_name(name: str, k: int) -> str:
-    """The name of a class or group, or its number if no installed font has its characters."""
-    line = "".join(c if c.isprintable() else " " for c in name).strip()
-    return line if line and all(map(drawable, line)) else str(k)
-
-
 @lru_cache(4_096)
 def text_width(text: str, size: float = BODY) -> float:
     """The width of `text` in a picture, in pixels."""
-    font = font_manager.FontProperties(family=list(_fonts()), size=size * 72 / DPI)
+    font = font_manager.FontProperties(family=list(families()), size=size * 72 / DPI)
     with _without_glyph_warnings():
         return RendererAgg(1, 1, DPI).get_text_width_height_descent(text, font, False)[0]
 
@@ -101,7 +82,7 @@ def fitted(text: str, width: float, size: float = BODY, *, keep: Literal["start"
     shorter = (line[:-1], "{}…") if keep == "start" else (line[1:], "…{}")
     while shorter[0] and text_width(shorter[1].format(shorter[0]), size) > width:
         shorter = (shorter[0][:-1] if keep == "start" else shorter[0][1:], shorter[1])
-    return shorter[1].format(shorter[0].strip())
+    return shorter[1].format(shorter[0].strip(" …"))  # a name that was shortened before has one already
 
 
 class Page:
@@ -135,6 +116,8 @@ def png(figure: Figure, *, metadata: Mapping[str, str] | None = None) -> bytes:
     drawn, packed, notes = io.BytesIO(), io.BytesIO(), PngInfo()
     for name, text in ({"Software": "isthmus"} | dict(metadata or {})).items():
         notes.add_text(name, text)
+    if lacking := next(filter(None, (undrawable(text.get_text()) for text in figure.findobj(Text))), ""):
+        warn_of_missing(lacking)
     with look():
         figure.savefig(drawn, format="rgba", dpi=DPI)
     width, height = (int(side) for side in figure.get_size_inches() * DPI)

@@ -18,7 +18,6 @@ from isthmus.evaluation.figures.canvas import (
     MUTED,
     SMALL,
     Page,
-    drawable_name,
     fitted,
     look,
     png,
@@ -41,6 +40,7 @@ from isthmus.evaluation.figures.contact_sheets import (
     tile_size,
 )
 from isthmus.evaluation.figures.cost_curves import cost_curves, live_curve
+from isthmus.evaluation.figures.fonts import drawable_name
 from isthmus.sparkline import sparkline
 from isthmus.wording import cost
 

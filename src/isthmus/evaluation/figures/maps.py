@@ -26,12 +26,12 @@ from isthmus.evaluation.figures.canvas import (
     PAPER,
     SMALL,
     Page,
-    drawable_name,
     fitted,
     look,
     text_width,
 )
 from isthmus.evaluation.figures.contact_sheets import color_bar, pictures
+from isthmus.evaluation.figures.fonts import drawable_name
 
 SIDE = 1_060  # pixels of the map's longer side: with the legend about 1,250 wide, which suits a README
 FLATTEST = 0.5  # smallest ratio of a map's sides: a flatter one gets room above and below
