@@ -46,7 +46,7 @@ def test_floor_and_reference_stand_at_their_values():
     assert set(line(figure, "floor").get_ydata()) == {0.0581}
     assert line(figure, "floor").is_dashed()
     assert set(line(figure, "PCA-32").get_ydata()) == {0.1}
-    assert "floor  0.0581" in texts(figure)
+    assert "lowest possible, test  0.0581" in texts(figure)
     low, high = figure.axes[0].get_ylim()
     assert low < 0.0581
     assert high > 0.2625

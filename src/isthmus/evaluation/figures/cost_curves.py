@@ -37,6 +37,7 @@ ROOM = 0.775  # the share of the height between the epoch axis and the name of t
 SIZE = 15  # pixels of all text except the numbers on the axes
 EVERY = 1.0  # seconds between live drawings, which take about 0.15 seconds each: short epochs are not slowed down
 Row = Mapping[str, Any]
+FLOOR = "lowest possible, test"  # the training data may have a lower one
 SERIES = (("train_cost", "training", BLUE), ("validation_cost", "validation", VERMILION))
 
 
@@ -52,10 +53,10 @@ def cost_curves(
     """Training and validation cost over the epochs; every line has its name and last value at its right end.
 
     `history` rows have `epoch`, `train_cost` and, if there is a validation set, `validation_cost`; missing and
-    non-finite values leave a gap. `floor` is the lowest cost that any model can reach; `reference` are costs of
-    other models by name. The scale is logarithmic if costs span a factor of more than 2. Single epochs that are far
-    worse than the rest are drawn as triangles at the upper edge, so that they do not flatten the curves. Each other
-    value of the rows (penalties, perplexity) has a small panel below; see `penalties.series`.
+    non-finite values leave a gap. `floor` is the lowest cost that any model can reach on the test set; `reference` are
+    costs of other models by name. The scale is logarithmic if costs span a factor of more than 2. Single epochs that
+    are far worse than the rest are drawn as triangles at the upper edge, so that they do not flatten the curves. Each
+    other value of the rows (penalties, perplexity) has a small panel below; see `penalties.series`.
     """
     beside = penalties.series(history)
     total = HEIGHT + penalties.height(len(beside))
@@ -164,7 +165,7 @@ def _level(axes: Axes, name: str, value: float, limits: tuple[float, float]) -> 
         axes.axhline(
             value, color=MUTED, lw=1.0, ls=(0, (5, 4)) if name == "floor" else (0, (1, 2.5)), label=name, zorder=2
         )
-    text = f"{name}  {wording.cost(value)}"
+    text = f"{FLOOR if name == 'floor' else name}  {wording.cost(value)}"
     return value, text if inside else f"{text} {'↑' if value > limits[1] else '↓'}", MUTED
 
 
