@@ -333,6 +333,16 @@ def test_fault_units_that_vary_without_a_trace_in_the_images_are_no_good_sign(ms
         assert ("nothing shows that they carry information" in found.text) == (level == "warn")
 
 
+def test_a_code_of_one_unit_is_named_in_the_singular() -> None:
+    code = SEEDED.normal(size=(400, 1))
+    assert_found(verdict("dead-units", code=code, signed_code=True), "pass", "The only unit of the code is used")
+    found = verdict("dead-units", of=metrics(test__mse=0.0669), code=code, signed_code=True)
+    assert_found(found, "warn", "The only unit of the code varies, but nothing shows that it carries information")
+    assert_found(
+        verdict("dead-units", code=0 * code, signed_code=True), "fail", "The only unit of the code hardly varies"
+    )
+
+
 def test_dead_units_of_a_sigmoid_code_are_measured_against_its_range() -> None:
     code = 0.5 + 0.005 * SEEDED.normal(size=(400, 8))  # all alike, so none stands out from the others
     assert_found(verdict("dead-units", code=code, signed_code=False), "fail", "8 of 8 units")

@@ -24,6 +24,7 @@ DEAD = 0.01  # of the units' typical standard deviation: the decoder would need 
 NO_EFFECT = 1e-4  # of a unit's fair share of the variance: DEAD squared, because errors are squares
 STUCK = 0.9  # share of a unit's codes beyond ENDS, so that it learns at under 8 % of full speed
 MANY = 0.5  # of the units: half of the code is unused
+ONLY = "The only unit of the code"  # for a code of one number
 
 
 def cost_never_fell(case: Case) -> Verdict | None:
@@ -169,14 +170,18 @@ def dead_units(case: Case) -> Verdict | None:
     times_mean = case.times_mean
     if not len(silent) and times_mean is not None and HARDLY < times_mean < LIKE_MEAN:
         # How much a unit varies shows nothing by itself, because the decoder scales it; its effect on the output does.
-        text = f"All {Z} units of the code vary, but nothing shows that they carry information: the output is not"
-        text += f" clearly better than the mean {case.sample} ({_spread(code)})."
+        vary = f"All {Z} units of the code vary, but nothing shows that they carry information"
+        if Z == 1:
+            vary = f"{ONLY} varies, but nothing shows that it carries information"
+        text = f"{vary}: the output is not clearly better than the mean {case.sample} ({_spread(code)})."
         return Verdict("dead-units", "warn", text, case.learn_better())
     if not len(silent):
-        return Verdict("dead-units", "pass", f"All {Z} units of the code are used: {numbers}.")
+        used = f"{ONLY} is used" if Z == 1 else f"All {Z} units of the code are used"
+        return Verdict("dead-units", "pass", f"{used}: {numbers}.")
     level: Level = "fail" if len(silent) >= MANY * Z else "warn"
     does = _does_nothing(len(silent), case.sample if effects is None else None)
-    text = f"{len(silent)} of {Z} units of the code {does} ({_units(silent)})"
+    some = ONLY if Z == 1 else f"{len(silent)} of {Z} units of the code"
+    text = f"{some} {does} ({_units(silent)})"
     fix = case.learn_better() if level == "fail" else case.facts.train(f"--z-size {Z - len(silent)}")
     return Verdict("dead-units", level, f"{text}: {numbers}.", fix)
 
@@ -201,11 +206,15 @@ def without_effect(case: Case, effects: np.ndarray) -> np.ndarray:
 
 def _spread(code: np.ndarray) -> str:
     std = code.astype(np.float64).std(0)
+    if len(std) == 1:
+        return f"standard deviation {number(float(std[0]))}"
     return f"standard deviations from {number(float(std.min()))} to {number(float(std.max()))}"
 
 
 def _effects(effects: np.ndarray) -> str:
     low, high = number(float(max(effects.min(), 0.0))), number(float(effects.max()))
+    if len(effects) == 1:
+        return f"without it, the mean squared error grows by {low}"
     return f"without one of them, the mean squared error grows by {low} to {high}"
 
 
