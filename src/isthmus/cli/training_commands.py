@@ -134,7 +134,9 @@ def summary(run: Any) -> list[str]:
 def _planned(about: dict[str, Any]) -> list[str]:
     samples = ", ".join(f"{n:,} {role}" for role, n in about["samples"].items())
     lines = [f"note: {sentence}" for sentence in about["said"]]
-    lines.append(f"samples: {samples}; each {' x '.join(map(str, about['shape']))}")
+    shape = about["shape"]
+    size = counted(shape[0], "value") if len(shape) == 1 else " x ".join(map(str, shape))
+    lines.append(f"samples: {samples}; each of {size}")
     lines.append(f"network: {about['parameters']:,} weights")
     lines.append(f"training: {counted(about['epochs'], 'epoch')}, {counted(about['steps'], 'step')}")
     return [*lines, "nothing was trained (--dry-run)"]
