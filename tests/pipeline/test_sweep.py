@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from sklearn.decomposition import PCA
 
 import tiny
 from isthmus.api import Run
-from isthmus.errors import UsageError
+from isthmus.errors import DivergedError, UsageError
 from isthmus.pipeline import sweep
 from isthmus.settings import nest
 
@@ -64,6 +65,22 @@ def test_a_grid_without_values_is_refused(grid: list[str], message: str) -> None
         sweep.parse_grid(grid)
     with pytest.raises(UsageError, match="z_sise"):
         sweep.parse_grid(["z_sise=2,4"])
+
+
+def test_values_that_make_the_same_folder_name_are_runs_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def carry_out(folder: Path, jobs: Any, *_: Any) -> Any:
+        asked.extend((job.name, job.settings["model"]["noise"]) for job in jobs)
+        return {job.name: DivergedError("TRAIN-DIVERGED", "the cost was not finite.") for job in jobs}
+
+    monkeypatch.setattr(sweep.run_batches, "carry_out", carry_out)
+    both, one = "gaussian:0.1+masking:0.5", "gaussian:0.1|masking:0.5"
+    found = sweep.sweep([f"noise={both},{one}"], out=tmp_path / "out", show=False)
+    assert asked == [("noise-gaussian-0.1-masking-0.5", both), ("noise-gaussian-0.1-masking-0.5-2", one)]
+    assert len(found.failed) == 2
 
 
 def test_fault_189_a_setting_is_swept_once() -> None:

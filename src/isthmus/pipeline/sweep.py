@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,12 @@ def sweep(
     """
     display = display_of(show)
     names, values = parse_grid(grid)
-    jobs = []
+    jobs: list[run_batches.Job] = []
     for combination in itertools.product(*values):
         pairs = list(zip(names, combination, strict=True))
         chosen = parse_sets(f"{name}={_as_list(name, value)}" for name, value in pairs)
-        title = "-".join(f"{name.rpartition('.')[2]}-{value}" for name, value in pairs)
-        jobs.append(run_batches.Job(re.sub(r"[^\w.-]+", "-", title), recipe, merge(settings or {}, chosen)))
+        title = _title(pairs, taken={job.name for job in jobs})
+        jobs.append(run_batches.Job(title, recipe, merge(settings or {}, chosen)))
     folder = run_batches.folder_for(out, f"sweep-{name_of(data) or Path(data).stem}")
     done = run_batches.carry_out(folder, jobs, data, display)
     points, failed = [], {}
@@ -103,6 +103,14 @@ def sweep(
     scan = Scan(folder, data, names, tuple(points), failed, choice, reason)
     _write(scan, recipe)
     return scan
+
+
+def _title(pairs: Sequence[tuple[str, str]], taken: Container[str]) -> str:
+    """The name of a run's folder: `z_size-4-lr-0.01`, with a number if values differ only in characters not allowed."""
+    text = "-".join(f"{name.rpartition('.')[2]}-{value}" for name, value in pairs)
+    title = re.sub(r"[^\w.-]+", "-", text)
+    numbered = (f"{title}{f'-{n}' if n > 1 else ''}" for n in itertools.count(1))
+    return next(name for name in numbered if name not in taken)
 
 
 def parse_grid(grid: Sequence[str]) -> tuple[tuple[str, ...], list[list[str]]]:
