@@ -57,6 +57,7 @@ def test_where_it_never_stops_nothing_is_chosen_and_words_are_not_ordered() -> N
     [
         (["z_size"], "'z_size' does not list at least two values"),
         (["z_size=3"], "does not list at least two values"),
+        (["z_size=3,3"], "does not list at least two values"),
         ([], "no setting is given"),
     ],
 )
@@ -65,6 +66,11 @@ def test_a_grid_without_values_is_refused(grid: list[str], message: str) -> None
         sweep.parse_grid(grid)
     with pytest.raises(UsageError, match="z_sise"):
         sweep.parse_grid(["z_sise=2,4"])
+
+
+def test_a_setting_may_be_named_like_its_option() -> None:
+    names, values = sweep.parse_grid(["loss=bce,mse", "--z-size=2,4"])
+    assert (names, values) == (("likelihood", "z_size"), [["bce", "mse"], ["2", "4"]])
 
 
 def test_values_that_make_the_same_folder_name_are_runs_of_their_own(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.config import is_list
+from isthmus.config import SPELLED, is_list
 from isthmus.data.named.catalog import name_of
 from isthmus.data.tables.writing import write_table
 from isthmus.errors import IsthmusError, UsageError
@@ -114,23 +114,31 @@ def _title(pairs: Sequence[tuple[str, str]], taken: Container[str]) -> str:
 
 
 def parse_grid(grid: Sequence[str]) -> tuple[tuple[str, ...], list[list[str]]]:
-    """`["z_size=2,4"]` -> `(("z_size",), [["2", "4"]])`. Raises: UsageError for a setting that is named
-    twice, or without two values.
+    """`["z_size=2,4"]` -> `(("z_size",), [["2", "4"]])`; options such as `z-size` and `loss` work as names.
+
+    Raises: UsageError for a setting that is named twice, or without two different values.
     """
     names, values = [], []
     for text in grid:
         name, equals, listed = text.partition("=")
-        found = [value.strip() for value in listed.split(",") if value.strip()]
+        found = list(dict.fromkeys(value.strip() for value in listed.split(",") if value.strip()))
         if not equals or len(found) < 2:
             message = f"{text!r} does not list at least two values to try."
             raise UsageError("USAGE-SWEEP", message, fix="list them like this: z_size=2,4,8,16; the data comes first")
-        _refuse_twice(name.strip(), names)
-        names.append(name.strip())
-        values.append(list(dict.fromkeys(found)))
+        name = _of_option(name.strip())
+        _refuse_twice(name, names)
+        names.append(name)
+        values.append(found)
     if not names:
         message = "no setting is given."
         raise UsageError("USAGE-SWEEP", message, fix="name a setting with its values: z_size=2,4,8,16")
     return tuple(names), values
+
+
+def _of_option(name: str) -> str:
+    """The setting of an option, or the name itself."""
+    settings = {option.lstrip("-"): setting for setting, option in SPELLED.items()}
+    return settings.get(name.lstrip("-"), name.lstrip("-").replace("-", "_"))
 
 
 def _refuse_twice(name: str, names: Sequence[str]) -> None:
