@@ -48,9 +48,13 @@ class UsageError(IsthmusError):
 
 
 class DataError(IsthmusError):
-    """Data that cannot be read, or only after a choice that a person has to make."""
+    """Data that cannot be read, or only after a choice that a person has to make.
+
+    `wanted` are the kinds of the table columns that hold text instead: "time", "yes or no", "count" or "number".
+    """
 
     exit_code = 3
+    wanted: frozenset[str] = frozenset()
 
 
 class ModelFileError(IsthmusError):

@@ -44,7 +44,7 @@ class Samples:
 
     `schema` describes the columns of a table if they are of several kinds; NaN in x is then a gap. Samples that are
     `windows` of a series hold consecutive rows, and are split in time. `frame` is the library, polars or pandas, of the
-    frame that they come from.
+    frame that they come from. Messages name the table by its `file_name`, if it comes from a file.
     """
 
     x: np.ndarray
@@ -67,6 +67,7 @@ class Samples:
     schema: Schema | None = None
     windows: Windows | None = None
     frame: str = ""
+    file_name: str = ""
 
     def __len__(self) -> int:
         return len(self.x)
@@ -74,6 +75,10 @@ class Samples:
     def __repr__(self) -> str:
         shape, classes = " x ".join(map(str, self.shape)), f", {len(self.classes)} classes" if self.classes else ""
         return f"Samples({self.name!r}: {len(self):,} of {shape}, {self.x.dtype}{classes})"
+
+    @property
+    def display_name(self) -> str:
+        return self.file_name or self.name
 
     @cached_property
     def numbers(self) -> np.ndarray:

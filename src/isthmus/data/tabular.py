@@ -109,6 +109,7 @@ def _samples(x: np.ndarray, origin: Origin, columns: tuple[str, ...] | None, not
         groups=origin.groups,
         group_column=origin.group_column,
         notes=origin.notes + notes,
+        file_name=origin.file_name,
     )
 
 

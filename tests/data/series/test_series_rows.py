@@ -70,6 +70,7 @@ def test_fault_140_rows_without_a_time_are_told(tmp_path: Path) -> None:
         series(path)
     assert list(error.value.problems) == ['row 5, column "time": no time']
     assert "Rows are counted from 0" in error.value.message
+    assert error.value.message.startswith("a.csv: ")  # the file, not only its stem
     found, _ = series(path, missing="drop")
     assert found.starts.tolist() == [0, 5]
 

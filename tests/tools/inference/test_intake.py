@@ -120,3 +120,27 @@ def test_fault_137_of_images_with_bands_the_fix_names_the_channels_of_the_model(
     with pytest.raises(DataError, match="the model takes gray images, but the data holds") as caught:
         read_input(denoiser, tmp_path / "a.tif")
     assert caught.value.fix == "use images with 1 channel, like the training images"
+
+
+@pytest.mark.parametrize(
+    ("column", "words", "kind", "fix"),
+    [
+        ("when", "morning", "time", "write these columns in the same format as in training"),
+        ("paid", "later", "yes or no", "write these columns in the same format as in training"),
+        ("price", "cheap", "number", "put numbers into these columns; the model takes them"),
+    ],
+)
+def test_the_fix_for_text_follows_from_the_kind_that_the_column_had(
+    column: str, words: str, kind: str, fix: str, tmp_path: Path
+) -> None:
+    rows = {
+        "when": [f"2024-01-{1 + i % 28:02d} {i % 24:02d}:00" for i in range(60)],
+        "paid": ["yes" if i % 3 else "no" for i in range(60)],
+        "price": [2.5 * i for i in range(60)],
+    }
+    pl.DataFrame(rows).write_csv(tmp_path / "a.csv")
+    run = isthmus.train(tmp_path / "a.csv", out=tmp_path / "run", **tiny.FAST)
+    pl.DataFrame(rows | {column: [words] * 60}).write_csv(tmp_path / "b.csv")
+    with pytest.raises(DataError, match=f"hold no {kind}") as caught:
+        read_input(run, tmp_path / "b.csv")
+    assert (caught.value.fix, caught.value.wanted) == (fix, {kind})

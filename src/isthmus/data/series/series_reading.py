@@ -40,7 +40,7 @@ def as_series(table: Samples, options: DataConfig) -> Series:
         message = f"a window of {options.window:,} rows is too long; the maximum is {MOST_WINDOW:,}."
         raise UsageError("USAGE-WINDOW", message, fix=f"pass --window {max(1, min(1024, len(table) // 16))}")
     if table.is_image:
-        message = f"{table.name} holds images, but --window is only for tables."
+        message = f"{table.display_name} holds images, but --window is only for tables."
         raise UsageError("USAGE-WINDOW", message, fix="leave --window out")
     table = _with_schema(table, options)
     time = _time(table, options)
@@ -49,7 +49,7 @@ def as_series(table: Samples, options: DataConfig) -> Series:
     layout = SeriesLayout(options.window, 1, table.schema, time)
     if not layout.n_columns:
         kinds = "; ".join(f"{printable(c.name)} is {c.kind}" for c in table.schema.columns[:5])
-        message = f"{table.name} has no column to learn from besides its times: {kinds}."
+        message = f"{table.display_name} has no column to learn from besides its times: {kinds}."
         raise DataError("DATA-COLUMNS", message, fix="add a column whose values change")
     ordered = in_order(table, layout)
     stride = settled_stride(options.stride, len(table), layout.window, layout.n_columns)
@@ -87,7 +87,7 @@ def _with_schema(table: Samples, options: DataConfig) -> Samples:
     schema = find_schema(cells, PLAIN, asked)
     if not schema.modeled:
         kinds = "; ".join(f"{printable(c.name)} is {c.kind}" for c in schema.columns[:5])
-        raise DataError("DATA-COLUMNS", f"{table.name} has no column to learn from: {kinds}.", fix="add one")
+        raise DataError("DATA-COLUMNS", f"{table.display_name} has no column to learn from: {kinds}.", fix="add one")
     raw = to_raw(cells.select(schema.names), schema, PLAIN).values
     return replace(table, x=raw, schema=schema, columns=schema.names)
 
@@ -98,12 +98,14 @@ def _time(table: Samples, options: DataConfig) -> str | None:
     names = [column.name for column in table.schema.columns]
     if options.time is not None:
         if options.time not in table.schema.names:
-            message = f'{table.name} has no column "{printable(options.time)}" for --time.'
+            message = f'{table.display_name} has no column "{printable(options.time)}" for --time.'
             raise DataError("DATA-COLUMNS", message, fix=f"the columns are {listed(names, 10)}")
         return options.time
     times = [column.name for column in table.schema.modeled if column.kind == "time"]
     if len(times) > 1:
-        message = f"{table.name} has {len(times)} time columns, {listed(times)}, but only one can order the rows."
+        message = (
+            f"{table.display_name} has {len(times)} time columns, {listed(times)}, but only one can order the rows."
+        )
         raise DataError("DATA-TIME", message, fix=f"pass --time {shell_word(_finest(table, times))}")
     return times[0] if times else None
 
@@ -125,7 +127,7 @@ def _rising(table: Samples, layout: SeriesLayout) -> tuple[str, ...]:
     names = () if layout.time or table.schema is None or len(table) < 3 else table.schema.quantities
     found = [name for name in names if _rises(table, name)]
     said = "increases from row to row; if it is the time, pass --time"
-    return tuple(f'{table.name}: column "{printable(name)}" {said} {shell_word(name)}.' for name in found[:1])
+    return tuple(f'{table.display_name}: column "{printable(name)}" {said} {shell_word(name)}.' for name in found[:1])
 
 
 def _without_other_times(table: Samples, time: str | None, options: DataConfig) -> Samples:
@@ -138,7 +140,7 @@ def _without_other_times(table: Samples, time: str | None, options: DataConfig) 
     columns = tuple(_skipped(c) if c.name in others else c for c in table.schema.columns)
     kept = [k for k, name in enumerate(table.schema.names) if name not in others]
     schema = Schema(columns)
-    note = f"{table.name}: {listed(others)} left out, as new times are later than all in training"
+    note = f"{table.display_name}: {listed(others)} left out, as new times are later than all in training"
     note += " (--column NAME=time keeps one)."
     return replace(table, x=table.x[:, kept], schema=schema, columns=schema.names, notes=(*table.notes, note))
 

@@ -110,7 +110,7 @@ def _refuse_missing(table: Samples, stamps: np.ndarray, column: TableColumn) -> 
     if not len(rows):
         return
     problems = [f'row {table.id_of(int(i))}, column "{printable(column.name)}": no time' for i in rows]
-    message = f'{table.name}: {counted(len(rows), "row")} without a time in column "{printable(column.name)}".'
+    message = f'{table.display_name}: {counted(len(rows), "row")} without a time in column "{printable(column.name)}".'
     message += f" {FROM_ZERO.capitalize()}."
     fix = "pass --missing drop to leave these rows out"
     raise DataError("DATA-TIME", message, fix=fix, problems=problems)
@@ -135,7 +135,7 @@ def _even_clock(
     if not (found := list(dict.fromkeys(shown))):
         return stamps, ()
     said = f"the clock seems to have been set {listed(found, SHOWN, quote='')}; the times are corrected for this"
-    return even, (f"{table.name}: {said}.",)
+    return even, (f"{table.display_name}: {said}.",)
 
 
 def _rows_of_groups(groups: np.ndarray) -> list[np.ndarray]:
@@ -155,7 +155,7 @@ def _refuse_step(
 ) -> None:
     name = printable(column.name)
     if step is None and not predicting:
-        message = f'{table.name}: column "{name}" has the same time in all rows, so it cannot order them.'
+        message = f'{table.display_name}: column "{name}" has the same time in all rows, so it cannot order them.'
         skip = column_option(column.name, "skip")
         raise DataError("DATA-TIME", message, fix=f"keep the order of the table, with {skip} and without --time")
     wanted = layout.step
@@ -163,18 +163,18 @@ def _refuse_step(
         return
     if abs(step - wanted) > OTHER_STEP * wanted:
         near, far = (_distance(each, column) for each in (step, wanted))
-        message = f"{table.name}: its rows are {near} apart, but the model was trained on rows {far} apart."
+        message = f"{table.display_name}: its rows are {near} apart, but the model was trained on rows {far} apart."
         raise DataError("DATA-TIME", message, fix=f"resample the table to one row every {far}")
 
 
 def _about_order(table: Samples, order: np.ndarray, what: str) -> tuple[str, ...]:
     moved = int((order != np.arange(len(order))).sum())
-    return (f"{table.name}: {counted(moved, 'row')} moved, to sort the table by {what}.",) if moved else ()
+    return (f"{table.display_name}: {counted(moved, 'row')} moved, to sort the table by {what}.",) if moved else ()
 
 
 def _about_nothing(table: Samples, predicting: bool) -> tuple[str, ...]:
     """A note that there is no time column."""
-    said = f"{table.name}: no time column; the rows are used in table order, without breaks."
+    said = f"{table.display_name}: no time column; the rows are used in table order, without breaks."
     return () if predicting else (said,)
 
 
@@ -186,7 +186,7 @@ def _about_breaks(rows: SeriesRows, stamps: np.ndarray, column: TableColumn) -> 
     shown = [_break(rows, stamps, i, column) for i in at[:SHOWN]]
     more = f"; and {len(at) - SHOWN:,} more" if len(at) > SHOWN else ""
     what = f"{counted(len(at), 'break')} in time, which no window crosses"
-    return (f"{rows.table.name}: {what}: {'; '.join(shown)}{more}.",)
+    return (f"{rows.table.display_name}: {what}: {'; '.join(shown)}{more}.",)
 
 
 def _break(rows: SeriesRows, stamps: np.ndarray, i: int, column: TableColumn) -> str:

@@ -92,7 +92,7 @@ def _too_few(rows: SeriesRows, layout: SeriesLayout, roles: list[str]) -> DataEr
     longest = f" (at most {rows.longest:,} without a break)" if breaks else ""
     parts = " and ".join([", ".join(roles[:-1]), roles[-1]]) + " sets" if len(roles) > 1 else f"{roles[0]} set"
     found = f"{counted(len(rows), 'row')}{longest}"
-    message = f"{rows.table.name} has {found}, too few for windows of {W:,} rows in the {parts}."
+    message = f"{rows.table.display_name} has {found}, too few for windows of {W:,} rows in the {parts}."
     fitting = next(
         (w for w in _smaller(min(W - 1, rows.longest)) if _fits(rows, replace(layout, window=w), roles)), None
     )

@@ -140,12 +140,12 @@ class Findings:
         problems += [text for _, text in sorted(by_row)]
         problems += [self._missing(c) for c in sorted(self.n_missing)] if missing else []
         code = "DATA-ROW" if bad else "DATA-MISSING"
+        what = f", {problems[0]}" if len(problems) == 1 else f": {self._summary(bad, missing, texts)}"
+        listed = problems if len(problems) > 1 else ()
         fix = self._fix(bad, missing, texts)
-        if len(problems) == 1:
-            return DataError(code, f"{self.name}, {problems[0]}. {self.counting}", fix=fix)
-        return DataError(
-            code, f"{self.name}: {self._summary(bad, missing, texts)}. {self.counting}", fix=fix, problems=problems
-        )
+        error = DataError(code, f"{self.name}{what}. {self.counting}", fix=fix, problems=listed)
+        error.wanted = frozenset(map(self._kind_of, texts))
+        return error
 
     def _summary(self, bad: bool, missing: bool, texts: list[int]) -> str:
         n_cells = sum(n for c, n in self.n_bad.items() if c not in texts) if bad else 0
@@ -261,11 +261,16 @@ class Findings:
 
     def _text_column(self, column: int) -> str:
         row, text = self.bad[column][0]
-        why, kind = self._why(column, text), "time" if column in self.times else "number"
-        kind = "count" if column in self.wholes else "yes or no" if column in self.truths else kind
+        why = self._why(column, text)
         example = f"{_short(text)} in {self.where(row)}" + ("" if why == NO_NUMBER else f", which {why}")
-        rows = f"{self.n_bad[column]:,} of {self.n_rows:,} rows hold no {kind}"
+        rows = f"{self.n_bad[column]:,} of {self.n_rows:,} rows hold no {self._kind_of(column)}"
         return f'column "{printable(self.columns[column])}": {rows}, for example {example}'
+
+    def _kind_of(self, column: int) -> str:
+        """The kind of values that the column should hold, in words."""
+        if column in self.wholes:
+            return "count"
+        return "yes or no" if column in self.truths else "time" if column in self.times else "number"
 
     def _missing(self, column: int) -> str:
         n, (row, text) = self.n_missing[column], self.first_missing[column]

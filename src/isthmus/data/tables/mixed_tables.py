@@ -69,7 +69,7 @@ def mixed_samples(
         label_column=None if plan.label is None or labels is None else findings.columns[plan.label],
         groups=grouped_rows(cells["group"], plan, findings),
         group_column=None if plan.group is None else findings.columns[plan.group],
-        notes=notes + about_labels,
+        notes=notes + about_labels, file_name=findings.name,
     )  # fmt: skip
 
 

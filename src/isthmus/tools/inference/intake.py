@@ -129,7 +129,7 @@ def _refuse_without_group(samples: Samples, settings: Mapping[str, Any] | None) 
     """The group column of the training may be absent, but one that the user names must exist."""
     group = (settings or {}).get("group")
     if group is not None and samples.group_column is None:
-        message = f'{samples.name} has no column "{printable(group)}" for --group.'
+        message = f'{samples.display_name} has no column "{printable(group)}" for --group.'
         raise DataError("DATA-COLUMNS", message, fix="name a column that it has, or leave --group out")
 
 
@@ -167,7 +167,7 @@ def _knowing(run: RunFolder, settings: Mapping[str, Any] | None) -> Iterator[Non
 
 def _as_in_training(error: DataError) -> str:
     """The fix for text in columns that the model takes."""
-    if any(f" hold no {kind}" in text for kind in ("time", "yes or no") for text in (error.message, *error.problems)):
+    if error.wanted & {"time", "yes or no"}:
         return "write these columns in the same format as in training"
     return "put numbers into these columns; the model takes them"
 
@@ -202,7 +202,9 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
     if preprocess.series is not None:
         return _windows(samples, preprocess.series)
     if preprocess.columns is not None and samples.columns is not None:
-        order = match_columns(samples.columns, preprocess.columns, label=preprocess.label_column, name=samples.name)
+        order = match_columns(
+            samples.columns, preprocess.columns, label=preprocess.label_column, name=samples.display_name
+        )
         if not samples.is_image and samples.columns != preprocess.columns:
             samples = replace(samples.changed(lambda x: x[:, order]), columns=preprocess.columns)
     if preprocess.is_image:
@@ -211,13 +213,13 @@ def fitting(samples: Samples, preprocess: Preprocess) -> Samples:
     given, wanted = samples.shape, preprocess.raw_shape
     if len(given) != len(wanted):
         kinds = {1: "rows of a table", 3: "images"}
-        message = f"{samples.name} has {kinds[len(given)]}, but the model was trained on {kinds[len(wanted)]}."
+        message = f"{samples.display_name} has {kinds[len(given)]}, but the model was trained on {kinds[len(wanted)]}."
         raise DataError("DATA-SHAPE", message, fix="name data of the same kind as the training data")
     if len(given) == 3 and given[1:] == wanted[1:]:
         samples = _with_channels(samples, preprocess)
         given = samples.shape
     if given != wanted:
-        raise _other_shape(samples.name, given, wanted)
+        raise _other_shape(samples.display_name, given, wanted)
     _refuse_unfillable(samples, preprocess)
     return samples
 
@@ -228,7 +230,7 @@ def _windows(table: Samples, layout: SeriesLayout) -> Samples:
     first = first_rows(rows.stretches, layout.window, layout.cover)
     if not len(first):
         message = (
-            f"{table.name} has no {layout.window:,} consecutive rows for a window; the longest stretch has "
+            f"{table.display_name} has no {layout.window:,} consecutive rows for a window; the longest stretch has "
             f"{rows.longest:,}."
         )
         raise DataError("DATA-COUNT", message, fix="add rows; `isthmus score` also takes shorter stretches")
@@ -258,8 +260,8 @@ def _refuse_unfillable(samples: Samples, preprocess: Preprocess) -> None:
     if not rows:
         return
     message = (
-        f"{samples.name}: {counted(int(gaps.sum()), 'missing value')}, and this model, from an older version, has no "
-        "medians to fill in."
+        f"{samples.display_name}: {counted(int(gaps.sum()), 'missing value')}, and this model, from an older version, "
+        "has no medians to fill in."
     )
     whole = rows < len(samples)
     left_out = f"pass --missing drop ({rows:,} of {len(samples):,} rows left out), or "
