@@ -329,3 +329,11 @@ def test_fault_36_the_size_that_mixed_images_are_looked_at_is_told_as_no_size_of
     asked = check(tmp_path, DataConfig(resize="6x6"))
     assert said(asked, "samples") == ["3 gray images of 6 x 6 pixels"]
     assert "1 image resized to 6 x 6 pixels (height x width)." in asked.notes
+
+
+def test_a_class_of_one_sample_is_told_with_what_helps(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b,kind\n" + "".join(f"{i},{i * i},{'odd' if i == 5 else 'usual'}\n" for i in range(9)))
+    found = check(path, DataConfig(label="kind")).warnings
+    assert found[0].startswith("classes with fewer than 2 samples (1): odd.")
+    assert found[0].endswith("Add samples of it, or leave it out.")

@@ -285,7 +285,11 @@ def _warnings(train: Summary, test: Summary | None, overlap: Matches) -> list[st
     few = [name for name, n in train.classes.items() if n < 2]
     if few:
         names = ", ".join(map(printable, few[:10]))
-        found.append(f"classes with fewer than 2 samples ({len(few):,}): {names}.")
+        them = "it" if len(few) == 1 else "them"
+        found.append(
+            f"classes with fewer than 2 samples ({len(few):,}): {names}. No test can judge {them}, as a class needs "
+            f"samples in both training and test data. Add samples of {them}, or leave {them} out."
+        )
     if test is not None and test.shape != train.shape:
         found.append(f"samples have the shape {train.shape} in the training data, but {test.shape} in the test data.")
     return found

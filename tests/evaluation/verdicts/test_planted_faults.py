@@ -62,7 +62,9 @@ def test_fault_105_a_class_that_is_missing_or_tiny_is_named(fault: Planted, tmp_
     heard = trained(fault, tmp_path)
     told = next(v for v in heard.verdicts if v["id"] == "classes")
     assert ("class 1 (4 of 139)" in told["text"]) or ("30 held-out rows are of a class that no" in told["text"])
-    assert told["try"].startswith("isthmus check ")
+    assert "add training rows of them, or leave such classes out" in told["text"]
+    rare = told["level"] == "warn"  # checking the data would only count a rare class again
+    assert told.get("try", "").startswith("isthmus check ") is not rare
 
 
 @pytest.mark.parametrize("fault", planted("few-test-samples"), ids=name)

@@ -58,8 +58,11 @@ def classes(case: Case) -> Verdict | None:
         parts += [f"{n_unknown_class:,} {are} of a class that no training {case.sample} has."]
     sizes = [f"{name} ({n_of[name][0]:,} of {n_all:,})" for name in rare]
     parts += [f"There are few training {case.sample}s of class {listed(sizes, NAMED, quote='')}."] if rare else []
-    text = f"{' '.join(parts)} Do not rely on results for such classes."
-    return Verdict("classes", "fail" if missing or n_unknown_class else "warn", text, case.facts.check())
+    more = f"add training {case.sample}s of them, or leave such classes out"
+    text = f"{' '.join(parts)} Do not rely on results for such classes: {more}."
+    if missing or n_unknown_class:
+        return Verdict("classes", "fail", text, case.facts.check())
+    return Verdict("classes", "warn", text)  # no command helps, and `isthmus check` would only count them again
 
 
 def test_unlike(case: Case) -> Verdict | None:
