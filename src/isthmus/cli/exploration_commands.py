@@ -173,7 +173,7 @@ def _cell(value: Any) -> str:
 
 
 def _named(row: dict[str, Any]) -> str:
-    label = f" ({row['label']})" if row.get("label") else ""
+    label = f" ({elided(row['label'], MOST_LETTERS)})" if row.get("label") else ""
     return elided(row["id"], MOST_LETTERS) + label
 
 

@@ -88,7 +88,8 @@ def _tell(io: Io, made: Any, what: str) -> None:
     for sentence in made.said:
         io.say(sentence)
     files = f": {made.listing}" if made.listing else ""
-    io.result(made.as_dict(), f"{counted(made.n, what)} written to {made.out}{files}")
+    done = f"{counted(made.n, what)} compared;" if what == "unit" else counted(made.n, what)  # a sheet shows only some
+    io.result(made.as_dict(), f"{done} written to {made.out}{files}")
 
 
 def register(app: typer.Typer) -> None:

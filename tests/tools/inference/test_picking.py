@@ -115,4 +115,6 @@ def test_the_shipped_digits_by_row_and_by_class(digit_run: Run, digits: Digits) 
     assert caught.value.fix == "select one row, such as mnist-2k:row=0"
     one = pick_one(digit_run, "mnist-2k:label=7")
     np.testing.assert_array_equal(one.x, sevens.x[:1])
-    assert one.notes[-1] == f"mnist-2k:label=7: {sevens.id_of(0)}, the first of {len(sevens)} of that class."
+    assert (
+        one.notes[-1] == f"mnist-2k:label=7: row {sevens.id_of(0)}, the first of {len(sevens)} samples of this class."
+    )

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import geometric_slerp
 
+from isthmus.data.samples import Samples
 from isthmus.errors import UsageError
 from isthmus.tools.sampling.interpolation import PATHS, blend
+from isthmus.tools.sampling.interpolation_files import _caption
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -55,3 +57,18 @@ def test_what_cannot_be_meant() -> None:
         blend(*ends, 4, "curved")
     with pytest.raises(UsageError, match="needs at least 2 steps; --steps is 1"):
         blend(*ends, 1)
+
+
+@pytest.mark.parametrize(
+    ("id", "kind", "caption"),
+    [
+        ("3", "9", "row 3, class 9"),
+        ("3", "", "row 3"),
+        ("cat/tom.png", "cat", "cat/tom.png"),
+        ("cat/a-long-walk-in-the-rain-3.png", "cat", "cat/a-long-w…-rain-3.png"),  # the class does not push it out
+        ("tom.png", "cat", "tom.png, class cat"),
+    ],
+)
+def test_the_ends_are_named_by_id_and_class_once(id: str, kind: str, caption: str) -> None:
+    x, classes = np.zeros((1, 1, 4, 4), np.uint8), (kind,) if kind else ()
+    assert _caption(Samples(x, "x", ids=(id,), classes=classes, labels=np.zeros(1, np.int64))) == caption

@@ -159,7 +159,7 @@ def test_an_end_without_a_class_has_none_in_its_caption() -> None:
         interpolation_files._caption(Samples(x, "t", labels=np.array([k]), classes=classes, ids=("a.png",)))
         for k in (0, -1)
     ]
-    assert captions == ["a.png, oak", "a.png"]
+    assert captions == ["a.png, class oak", "a.png"]
 
 
 def test_what_is_said_of_both_ends_is_said_once(

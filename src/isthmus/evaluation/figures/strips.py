@@ -22,7 +22,7 @@ from isthmus.evaluation.figures.contact_sheets import (
     sheet,
     tile_size,
 )
-from isthmus.wording import label
+from isthmus.wording import label, three_digits
 
 MOST_ROWS = 12  # units that are drawn, so that the page stays readable
 MOST_COLUMNS = 16  # steps of an interpolation that are drawn; of more, some are left out
@@ -44,7 +44,7 @@ def beside_nearest(
     room = tile[1] - GAP / 2
     for start in range(0, len(order), columns):
         part = order[start : start + columns]
-        labels = [f"{float(distances[i]):.3g}{' !' if distances[i] < limit else ''}" for i in part]
+        labels = [f"{three_digits(float(distances[i]))}{' !' if distances[i] < limit else ''}" for i in part]
         rows += [
             PictureRow("sample", pictures(samples[part])),
             PictureRow("nearest training sample", pictures(nearest[part])),
@@ -117,7 +117,7 @@ def sweeps(
 def edited(given: np.ndarray, frames: np.ndarray, strengths: Sequence[float], names: Sequence[str]) -> Figure:
     """One row per sample: its image (C, H, W) and the edited images at each strength, frames (N, S, C, H, W)."""
     columns = 1 + len(strengths)
-    titles = ["original", *(f"strength {s:+g}" if s else "strength 0" for s in strengths)]
+    titles = ["original", *(f"strength {s:+g}".replace("-", "−") if s else "strength 0" for s in strengths)]
     rows: list[AbstractRow] = [TextRow("", titles)]
     for name, original, row in zip(names, given, frames, strict=True):
         rows.append(PictureRow(name, pictures(np.concatenate([original[None], row]))))

@@ -17,7 +17,7 @@ from isthmus.runs.folder import RunFolder
 from isthmus.system.progress import tell
 from isthmus.tools.exploration.encoded_samples import Coded, coded, one_set, picked, picture_of, title, value_name
 from isthmus.tools.inference.picking import is_own, parted
-from isthmus.wording import counted, label
+from isthmus.wording import counted, three_digits
 
 K = 10  # as many as fit in a row of the picture
 
@@ -84,7 +84,7 @@ class NeighborLookup:
             rows, distances = found.rows[query], found.distances[query]
             names = [title(self.data.samples, int(row)) for row in rows]
             blocks.append(
-                (head, picture_of(self.data.samples, rows, known), names, [label(float(d)) for d in distances])
+                (head, picture_of(self.data.samples, rows, known), names, [three_digits(float(d)) for d in distances])
             )
         return neighbor_sheets.neighbors(
             picture_of(self.queries, [query], known)[0], title(self.queries, query), blocks

@@ -63,9 +63,11 @@ def interpolate(
 
 
 def _caption(samples: Samples) -> str:
-    """The id of a sample and its class, if it has one."""
-    label = "" if samples.labels is None else samples.all_labels()[0]
-    return elided(f"{samples.id_of(0)}, {label}" if label else samples.id_of(0), CAPTION)
+    """The id of a sample and its class, if it has one that the folder in the id does not say already."""
+    name, label = samples.id_of(0), "" if samples.labels is None else samples.all_labels()[0]
+    said = not label or name.startswith(f"{label}/")
+    name = f"row {name}" if name.isdecimal() else name
+    return elided(name if said else f"{name}, class {label}", CAPTION)
 
 
 def interpolated(run: RunFolder, a: Any, b: Any, steps: int = 12, path: str = "straight") -> np.ndarray:
