@@ -144,6 +144,12 @@ def test_a_number_colors_points_and_has_a_scale(rng: np.random.Generator) -> Non
     assert_no_text_overlaps(figure)
 
 
+def test_the_scale_of_a_number_has_no_powers_of_ten_where_digits_fit(rng: np.random.Generator) -> None:
+    seats = np.repeat([8.0, 382.0], 250)
+    assert {"8", "382"} <= set(texts(maps.gradient(rng.normal(size=(500, 2)), seats, "seats")))
+    assert "12,382" in texts(maps.gradient(rng.normal(size=(500, 2)), seats + 12_000, "seats"))
+
+
 def test_equal_points_and_lines_are_drawn_too() -> None:
     images = np.zeros((6, 1, 5, 5), np.uint8)
     for points in (np.zeros((6, 2)), np.column_stack([np.arange(6.0), np.zeros(6)])):

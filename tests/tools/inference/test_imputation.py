@@ -10,11 +10,12 @@ import polars as pl
 import pytest
 
 import isthmus
+from isthmus.data.schema import Schema, TableColumn
 from isthmus.errors import DataError, UsageError
-from isthmus.runs.fill_errors import fill_errors
+from isthmus.runs.fill_errors import FillError, fill_errors
 from isthmus.tools.anomaly.score_table import score
 from isthmus.tools.inference.apply import reconstruct
-from isthmus.tools.inference.imputation import impute, spreads_of
+from isthmus.tools.inference.imputation import impute, sentences, spreads_of
 
 N = 240
 PRICES = {"tea": 2.0, "=milk": 5.0, "rum": 9.0}
@@ -205,3 +206,11 @@ def test_fault_134_numbers_in_the_place_of_names_are_refused(trained: tuple[isth
     with pytest.raises(DataError, match="column 'paid': 3 is not allowed"):
         run.encode(np.array([[0.0, 2, 4.1, 3]]))
     assert run.score(rows[:1]).score.shape == (1,)
+
+
+def test_an_error_on_few_cells_is_told_as_such() -> None:
+    schema = Schema((TableColumn("speed", "count"), TableColumn("engine", "category", levels=("a", "b"))))
+    errors = {"speed": FillError(4.0, 184.0, 1), "engine": FillError(0.1, 0.5, 80)}
+    speed, engine = sentences(schema, {"speed": 166, "engine": 2}, errors, {})
+    assert "RMS error 4 on only 1 hidden validation cell" in speed
+    assert "90% right on 80 hidden validation cells" in engine

@@ -171,7 +171,7 @@ def blocks(z: np.ndarray) -> np.ndarray:
 
 def color_bar(
     page: Page, x: float, y: float, height: float, colors: dict[str, Any], *, clipped: bool = False,
-    names: tuple[str, str] | None = None,
+    names: tuple[str, str] | None = None, digits: int = 2,
 ) -> None:  # fmt: skip
     """A narrow vertical color bar with numbers at its ends and, if there is room, at zero; `names` (lower, upper)
     replace the numbers."""
@@ -180,7 +180,7 @@ def color_bar(
     y, height = y - max(0, least - height) / 2, max(height, least)
     page.image(np.linspace(high, low, 256)[:, None], x, y, 10, height, **(colors | {"interpolation": "bilinear"}))
     page.frames([(x, y, 10, height)])
-    lower, upper = names or ("≤ " * (clipped and low < 0) + label(low), "≥ " * clipped + label(high))
+    lower, upper = names or ("≤ " * (clipped and low < 0) + label(low, digits), "≥ " * clipped + label(high, digits))
     ends = [(upper, SMALL / 2), (lower, height - SMALL / 2)]
     zero = height * high / (high - low) if low < 0 < high and names is None else 0.0
     middle = [("0", zero)] if 2 * SMALL < zero < height - 2 * SMALL else []  # else it would touch a number at an end

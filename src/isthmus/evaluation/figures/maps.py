@@ -117,7 +117,7 @@ def gradient(
     x = MARGIN + width + 2 * MARGIN
     page.text(fitted(name, LONGEST - MARGIN), x, MARGIN + BODY, ha="left")
     ends = None if written is None else (written(colors["vmin"]), written(colors["vmax"]))
-    color_bar(page, x, MARGIN + 2 * BODY, min(200, height - 3 * BODY), colors, names=ends)
+    color_bar(page, x, MARGIN + 2 * BODY, min(200, height - 3 * BODY), colors, names=ends, digits=3)
     _key(page, width, height, None, (), note)
     return page.figure
 

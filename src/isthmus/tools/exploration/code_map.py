@@ -71,8 +71,8 @@ class CodeMap:
             groups = np.where(np.isnan(values), -1, values).astype(np.int64)
             names = column.levels if column.kind == "yes-no" else (*column.levels, OTHER)
             return maps.dots(self.points, groups, names, self.sentence, "missing")
-        is_time = column is not None and column.kind == "time"
-        written = (lambda value: to_texts(np.array([value]), column)[0]) if is_time and column else None
+        as_cell = column is not None and column.kind in {"time", "count"}
+        written = (lambda value: to_texts(np.array([value]), column)[0]) if as_cell and column else None
         return maps.gradient(self.points, values, self.color, self.sentence, written)
 
 

@@ -36,6 +36,7 @@ DAY = 86_400.0  # seconds: errors of times are given in days
 DRAWS = 20  # per gap, if the model can draw: enough to know a standard deviation to a sixth
 DRAWN_ROWS = 1_000  # rows with gaps: a mean over this many is known to 3 %
 NAMED = {"category", "yes-no"}
+FEW = 10  # validation cells: an error measured on fewer is uncertain by more than a quarter
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,7 @@ def _sentence(name: str, n: int, error: FillError | None, spread: float | None, 
 
 
 def _by_error(error: FillError, kind: str) -> str:
-    on = f"on {counted(error.n, 'hidden validation cell')}"
+    on = f"on {'only ' * (error.n < FEW)}{counted(error.n, 'hidden validation cell')}"
     if kind in NAMED:
         ours, constant = (f"{1 - value:.0%}" for value in (error.error, error.constant))
         if error.tells_nothing:
