@@ -228,7 +228,9 @@ def test_frames_keep_their_index(fitted: AutoEncoder) -> None:
 
 
 def test_codes_of_another_width_are_refused(fitted: AutoEncoder) -> None:
-    with pytest.raises(ValueError, match="Z has 3 columns, but the codes of this AutoEncoder have 2"):
+    with pytest.raises(
+        ValueError, match=r"Z has shape \(1, 3\), but codes of this AutoEncoder have shape \(n_samples, 2\)"
+    ):
         fitted.inverse_transform(np.zeros((1, 3)))
 
 

@@ -190,7 +190,7 @@ class AutoEncoder(TransformerMixin, OutlierMixin, BaseEstimator):
         z_size, preprocess = self.model_.z_size, self.model_.preprocess
         if codes.shape[1] != z_size:
             raise ValueError(
-                f"Z has {codes.shape[1]} columns, but the codes of this {type(self).__name__} have {z_size}."
+                f"Z has shape {codes.shape}, but codes of this {type(self).__name__} have shape (n_samples, {z_size})."
             )
         raw = preprocess.to_raw(Double(self.model_).x_hat(torch.tensor(codes)), torch.float64) * self._full
         if preprocess.schema is not None and self._of_frame:

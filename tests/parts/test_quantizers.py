@@ -146,11 +146,12 @@ def test_fsq_has_as_many_levels_as_it_says_in_reach_of_the_features(levels: int)
 @pytest.mark.parametrize(
     ("text", "z_size", "message"),
     [
-        ("vq:512,width=3", 32, "cannot have tokens of width 3; allowed are"),
+        ("vq:512,width=3", 32, "cannot have tokens of width 3; allowed: 1, 2, 4, 8, 16, 32"),
         ("vq:1", 32, "must be 2 to 65,536, not 1"),
         ("vq:1000000", 32, "must be 2 to 65,536, not 1000000"),
         ("vq:8,decay=1", 32, "must be at least 0 and below 1"),
-        ("fsq:8x5", 3, "cannot be divided into tokens of 2"),
+        ("fsq:8x5", 3, "a code of 3 numbers cannot be divided into tokens of 2"),
+        ("fsq:8x5", 1, "a code of 1 number cannot be divided into tokens of 2"),
         ("fsq:1", 3, "must be 2 or more"),
         ("fsq:a", 3, "must be numbers such as"),
     ],

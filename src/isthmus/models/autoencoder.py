@@ -15,6 +15,7 @@ from isthmus.errors import UsageError
 from isthmus.models.abstract_model import AbstractModel, Output
 from isthmus.parts import bottlenecks, networks
 from isthmus.parts.own_module import adapt
+from isthmus.wording import counted
 
 
 class Model(AbstractModel):
@@ -58,7 +59,9 @@ class Model(AbstractModel):
             ("likelihood", self.config.likelihood, self.likelihood.channels_out(C), C),
         ):
             if needed != given:
-                message = f"the {part} {text!r} needs {needed} values, but {type(own).__name__} returns {given}."
+                message = (
+                    f"the {part} {text!r} needs {counted(needed, 'value')}, but {type(own).__name__} returns {given}."
+                )
                 raise UsageError("USAGE-MODULE", message, fix=f"choose another {part} for your module")
 
     def sample_prior(self, n: int, generator: torch.Generator) -> Tensor:

@@ -16,11 +16,16 @@ from torch import Tensor
 
 from isthmus.parts.codes import AbstractBottleneck, Code, precise, straight_through
 from isthmus.randomness import generator_for
+from isthmus.wording import counted
 
 USUAL_WIDTH = 4  # width of a token: 8 tokens of 512 codewords have 72 bits; 32 numbers in bfloat16 have 512
 DEAD = 0.03  # share of the usual count: an unused codeword falls below it in 350 steps at a decay of 0.99
 AT_ONCE = 2**24  # distances, 64 MB of float32
 MOST_CODES = 65_536  # more could not be filled by a data set, and the distances would take too long
+
+
+def _code_of(z_size: int) -> str:
+    return f"a code of {counted(z_size, 'number')}"
 
 
 def _in_full(device: torch.device) -> AbstractContextManager[object]:
@@ -49,7 +54,8 @@ class VQ(AbstractBottleneck):
         divisors = [d for d in range(1, z_size + 1) if z_size % d == 0]
         width = max(d for d in divisors if d <= USUAL_WIDTH) if width == "auto" else width
         if width not in divisors:
-            raise ValueError(f"a code of {z_size} numbers cannot have tokens of width {width}; allowed are {divisors}")
+            allowed = ", ".join(map(str, divisors))
+            raise ValueError(f"{_code_of(z_size)} cannot have tokens of width {width}; allowed: {allowed}")
         if not 0 <= decay < 1:
             raise ValueError(f"decay must be at least 0 and below 1, not {decay!r}")
         self.width, self.decay, self.n_tokens = int(width), decay, z_size // int(width)
@@ -146,7 +152,7 @@ class FSQ(AbstractBottleneck):
         if min(found) < 2 or math.prod(found) > 2**31:
             raise ValueError(f"the levels must be 2 or more, with a product up to 2^31, not {levels!r}")
         if z_size % len(found):
-            raise ValueError(f"a code of {z_size} numbers cannot be divided into tokens of {len(found)}")
+            raise ValueError(f"{_code_of(z_size)} cannot be divided into tokens of {len(found)}")
         self.width, self.n_codes = len(found), math.prod(found)
         self.register_buffer("levels", torch.tensor(found, device="cpu").repeat(z_size // self.width))
 
