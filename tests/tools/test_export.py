@@ -13,6 +13,7 @@ import onnxruntime
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 from torch import nn
 
 import isthmus
@@ -111,6 +112,17 @@ def test_a_module_with_only_forward_has_one_file(tmp_path: Path) -> None:
     assert [file.part for file in found.files] == ["whole"]
     assert found.said[-1] == "the network has no code, so no encoder or decoder is exported"
     assert [path.name for path in tmp_path.glob("*.onnx")] == ["m.onnx"]
+
+
+def test_a_network_without_a_code_for_images_of_any_size_has_one_file(tmp_path: Path) -> None:
+    for i in range(4):
+        x = np.random.default_rng(i).integers(0, 256, (32, 32), np.uint8)
+        Image.fromarray(x).save(tmp_path / f"{i}.png")
+    settings = {"recipe": "photo", "noise": "gaussian:0.2", "patch": 32, "hidden": [8, 16], "batch_size": 2}
+    run = isthmus.train(tmp_path, out=tmp_path.parent / "run-photo", epochs=1, threads=1, show=False, **settings)
+    (file,) = export(run, tmp_path.parent / "photo.onnx").files
+    x = np.random.default_rng(9).integers(0, 256, (5, 1, 32, 32), np.uint8)
+    assert np.abs(answer(file.path, x).astype(int) - run.model.reconstruct(x)).max() <= 1
 
 
 def test_another_suffix_is_refused(denoiser: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

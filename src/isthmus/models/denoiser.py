@@ -63,7 +63,7 @@ class Denoiser(AbstractModel):
         return self
 
     def forward(self, x_in: Tensor, *, sample: bool = False, generator: torch.Generator | None = None) -> Output:
-        return Output(self._network(x_in), Code(x_in.new_zeros(len(x_in), 0), {}, {}))
+        return Output(self._network(x_in), Code(x_in.new_zeros(x_in.shape[0], 0), {}, {}))
 
     def _network(self, x_in: Tensor) -> Tensor:
         """The network's output (B, C, H, W). If it was trained on every k-th pixel, it is applied to such subimages."""

@@ -201,6 +201,8 @@ def test_it_is_evaluated_on_photographs_of_other_sizes(
         ("a.png -o b.png --compare b.png", "b.png is also the output file"),
         ("in -o out --compare one.png", "in is a folder, but one.png can hold only one before-and-after picture"),
         ("in -o out --compare in/pictures", "in/pictures is inside the input in"),
+        ("in -o out.png", "in is a folder, so the result is not a single .png file"),
+        ("in -o out.npy --strength 1", "in is a folder, so the result is not a single .npy file"),
     ],
 )
 def test_pictures_of_before_and_after_replace_nothing(

@@ -82,6 +82,7 @@ def _all(
 ) -> tuple[list[CleanedFile], dict[Path, Refused]]:
     pictures = _pictures(files, source, out, wish.compared)
     if source.is_dir():
+        _refuse_file(source, out)
         jobs = [FileJob(path, out / path.relative_to(source), pictures.get(path)) for path in files]
         with claimed(out, [job.target for job in jobs]), _claimed_pictures(wish.compared, pictures):
             return _run(network_for, jobs, wish)
@@ -93,6 +94,13 @@ def _all(
         raise UsageError("USAGE-OUT", message, fix="name another file for the picture")
     with _claimed_pictures(wish.compared, pictures):
         return _run(network_for, [job], wish)
+
+
+def _refuse_file(source: Path, out: Path) -> None:
+    """Raises: UsageError if `out` names a file, such as x.png, while a folder is needed."""
+    if out.suffix.lower() in SUFFIXES | {".npy", ".csv", ".parquet"} and not out.is_dir():
+        message = f"{printable(source)} is a folder, so the result is not a single {out.suffix} file."
+        raise UsageError("USAGE-OUT", message, fix="name a folder with -o")
 
 
 def _pictures(files: Sequence[Path], source: Path, out: Path, place: Path | None) -> dict[Path, Path]:
