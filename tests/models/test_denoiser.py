@@ -77,6 +77,26 @@ def test_what_is_no_image_is_refused_with_the_layouts(given: np.ndarray) -> None
         denoiser(3).denoise(given)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("photo.png", "the input is of type str, and does not contain only real numbers"),
+        (np.array([[None, 1.0]], dtype=object), "the input is of type ndarray, and does not contain only real numbers"),
+        ([[[0.1]], [[0.1, 0.2]]], "the input contains images of several sizes"),
+        (np.zeros((0, 0)), r"the input has shape \(0, 0\), so its images have no pixels"),
+        (np.zeros((2, 1, 0, 8)), r"the input has shape \(2, 1, 0, 8\), so its images have no pixels"),
+    ],
+)
+def test_what_holds_no_pixels_is_refused_in_words(given: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        denoiser().denoise(given)
+
+
+def test_one_channel_is_said_in_the_singular() -> None:
+    with pytest.raises(DataError, match=r"takes images of 1 channel: \(H, W\)"):
+        denoiser().denoise(np.zeros(4))
+
+
 def test_it_has_no_code_and_says_what_works_instead() -> None:
     model = denoiser()
     assert not hasattr(model, "encode")

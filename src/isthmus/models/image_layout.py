@@ -24,12 +24,15 @@ class ImageLayout:
 
     The input is converted part by part, so that a photograph of any size needs little more memory than itself.
 
-    Raises: DataError for arrays that are not images, or whose channels do not fit the model.
+    Raises: DataError for input that is not images, or whose channels do not fit the model.
     """
 
     def __init__(self, given: Any, preprocess: Preprocess) -> None:
-        array = given if isinstance(given, Tensor) else torch.from_numpy(np.require(given, requirements=["C", "W"]))
+        array = given if isinstance(given, Tensor) else _numbers(given)
         arranged, self._restore = self._with_alpha(array, preprocess)
+        if 0 in arranged.shape[1:]:
+            message = f"the input has shape {tuple(array.shape)}, so its images have no pixels."
+            raise DataError("DATA-SHAPE", message, fix="pass images with at least one pixel")
         fitting = replace(preprocess.for_channels(arranged.shape[1]), shape=tuple(arranged.shape[1:]))
         self._carrier = Carrier(arranged if isinstance(given, Tensor) else arranged.numpy(), fitting)
         self.raw, self.to_x, self.to_raw = self._carrier.raw, fitting.to_x, self._carrier.to_raw
@@ -47,6 +50,19 @@ class ImageLayout:
     def back(self, raw: Tensor) -> Any:
         """Raw values (N, C, H, W) in the type, layout and kind of the input."""
         return self._restore(self._carrier.given_back(raw))
+
+
+def _numbers(given: Any) -> Tensor:
+    """The input, which is not a tensor, as one; an array keeps its memory if possible."""
+    try:
+        array = np.asarray(given)
+    except ValueError:  # nested lists of several lengths
+        message = "the input contains images of several sizes."
+        raise DataError("DATA-SHAPE", message, fix="denoise them one at a time") from None
+    if array.dtype.kind not in "buif":
+        message = f"the input is of type {type(given).__name__}, and does not contain only real numbers."
+        raise DataError("DATA-TYPE", message, fix="pass arrays or tensors of numbers, not paths")
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 def _arranged(array: Tensor, C: int) -> tuple[Tensor, Callable[[Any], Any]]:

@@ -102,7 +102,7 @@ def settle_noise(model: ModelConfig, x: Tensor) -> tuple[ModelConfig, list[str]]
         raise UsageError("USAGE-NOISE", message, fix="pass --recipe photo")
     if model.likelihood not in {"auto", "gaussian"}:
         message = f"--noise unknown needs the squared error, but --loss is {model.likelihood}."
-        raise UsageError("USAGE-NOISE", message, fix="omit --loss, or pass --loss gaussian")
+        raise UsageError("USAGE-NOISE", message, fix="leave out --loss, or pass --loss gaussian")
     estimate = estimate_noise(x)
     if given not in (None, "auto") or options:
         return model, [estimate.sentence(chosen=True)]

@@ -67,7 +67,9 @@ def read_splits(config: Config, data: Any, display: AbstractDisplay, target: Any
             bundle = read(options.source, options, progress) if named else read_object(data, options)
     if options.group is not None and bundle.train.group_column is None:
         message = f"{bundle.train.name} has no columns, so --group {options.group} cannot be used."
-        fix = "omit --group; pieces of one image are kept together automatically, and rows of an array need a table"
+        fix = (
+            "leave out --group; pieces of one image are kept together automatically, and rows of an array need a table"
+        )
         raise DataError("DATA-GROUP", message, fix=fix)
     options = replace(options, digits=wanted)
     if options.window is not None:
@@ -96,7 +98,7 @@ def _series_splits(config: Config, bundle: Bundle, options: DataConfig, target: 
     """Splits a table whose rows are a time series in time order."""
     if target is not None or options.target is not None:
         message = "the rows of a series are not pairs, so --target cannot be used."
-        raise UsageError("USAGE-WINDOW", message, fix="omit --target; --noise gaussian:0.3 trains a denoiser")
+        raise UsageError("USAGE-WINDOW", message, fix="leave out --target; --noise gaussian:0.3 trains a denoiser")
     series, others = as_series(bundle.train, options), {}
     for role in ("validation", "test"):
         source = getattr(options, role)
