@@ -17,7 +17,7 @@ from isthmus.data.schema import OTHER, Schema, TableColumn
 from isthmus.data.tables.cells import Style
 from isthmus.data.tables.kind_finding import allowed, missing_texts
 from isthmus.data.tables.number_units import numbers_with
-from isthmus.data.tables.text_cells import Columns, TextCells, columns_of
+from isthmus.data.tables.text_cells import Columns, TextCells, by_column, columns_of
 from isthmus.data.tables.times import seconds_of, texts_of, to_seconds, to_text
 from isthmus.errors import DataError
 from isthmus.system.heap import small_pages
@@ -44,7 +44,8 @@ class Converted(NamedTuple):
 def to_raw(cells: pl.DataFrame | Columns, schema: Schema, style: Style) -> Converted:
     """Raw values of cells (text or numbers) in columns named as in the schema."""
     columns = columns_of(cells)
-    read = results(lambda column: _raw_column(columns[column.name], column, style), schema.modeled)
+    n = max(map(len, columns.values()), default=0)
+    read = by_column(lambda column: _raw_column(columns[column.name], column, style), schema.modeled, n)
     unseen = {c.name: new for c, found in zip(schema.modeled, read, strict=True) if (new := found.unseen)}
     missing, bad = (_marks([(getattr(part, what), part.places) for part in read]) for what in ("missing", "bad"))
     return Converted(_side_by_side([(part.values, part.places) for part in read]), missing, bad, unseen)

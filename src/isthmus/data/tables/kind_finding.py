@@ -16,11 +16,10 @@ from isthmus.data.sentinels import about_sentinel
 from isthmus.data.tables.cells import IS_DATE, MISSING, NO_NUMBER, Style, reason
 from isthmus.data.tables.null_hints import about_words
 from isthmus.data.tables.number_units import MOSTLY, example_of, numbers_with, template_of
-from isthmus.data.tables.text_cells import FORMATS, Columns, TextCells, columns_of
+from isthmus.data.tables.text_cells import FORMATS, Columns, TextCells, by_column, columns_of
 from isthmus.data.tables.times import TimeFormat, bare_numbers, find_format, step_of, texts_of, to_seconds
 from isthmus.data.tabular import ID_ROWS, are_named_so, is_dense
 from isthmus.errors import DataError
-from isthmus.system.workers import results
 from isthmus.wording import shell_word
 
 # Missing values in columns of text; fewer than for numbers, because "none" and "-" may be categories.
@@ -43,7 +42,8 @@ TRUTHS = {"yes": "no", "true": "false", "y": "n", "t": "f", "on": "off", "ja": "
 def find_schema(cells: pl.DataFrame | Columns, style: Style, asked: Mapping[str, str]) -> Schema:
     """The schema of columns of text or numbers; `asked` sets kinds by column name."""
     columns = columns_of(cells)
-    return Schema(tuple(results(lambda name: _column(name, columns[name], style, asked.get(name)), [*columns])))
+    n = max(map(len, columns.values()), default=0)
+    return Schema(tuple(by_column(lambda name: _column(name, columns[name], style, asked.get(name)), [*columns], n)))
 
 
 def missing_texts(text: pl.Series, *, numbers: bool) -> pl.Series:
@@ -292,4 +292,4 @@ def allowed(column: TableColumn, values: np.ndarray) -> np.ndarray:
     return fits | np.isnan(values)
 
 
-__all__ = ["MISSING_TEXTS", "allowed", "find_schema", "missing_texts"]
+__all__ = ["ANY_CASE", "MISSING_TEXTS", "allowed", "find_schema", "missing_texts"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,8 @@ import polars as pl
 from isthmus.data.tables.cells import Style, numbers_of_texts
 from isthmus.system.workers import results
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 SAMPLED = 10_000  # rows that are tested for repeated texts
 REPEATED = 0.2  # largest share of distinct texts: with more, numbering them takes longer than processing each cell
 TEXTS = (pl.String, pl.Categorical)
@@ -98,8 +101,15 @@ def columns_of(cells: pl.DataFrame | Columns) -> Columns:
     """The columns of a table by name, with text columns as `TextCells`."""
     if not isinstance(cells, pl.DataFrame):
         return cells
-    read = results(lambda series: TextCells.of(series) if series.dtype in TEXTS else series, cells.get_columns())
+    read = by_column(
+        lambda series: TextCells.of(series) if series.dtype in TEXTS else series, cells.get_columns(), cells.height
+    )
     return dict(zip(cells.columns, read, strict=True))
+
+
+def by_column(function: Callable[[Item], Result], columns: Sequence[Item], n: int) -> list[Result]:
+    """The results of `function` for columns of n rows; in threads, if a column takes longer than handing it to one."""
+    return results(function, columns) if n >= SAMPLED else [function(column) for column in columns]
 
 
 def _codes(text: pl.Series) -> np.ndarray:
@@ -125,4 +135,4 @@ def _numbered(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return first[order], number[codes], counts[order]
 
 
-__all__ = ["FORMATS", "TEXTS", "Columns", "TextCells", "columns_of", "come_again"]
+__all__ = ["FORMATS", "TEXTS", "Columns", "TextCells", "by_column", "columns_of", "come_again"]
