@@ -47,6 +47,17 @@ def duration(seconds: float) -> str:
     return "under a minute" if seconds < 60 else f"about {counted(round(seconds / 60), 'minute')}"
 
 
+def time_span(seconds: float) -> str:
+    """A span of time for a line of progress, in a unit that people can compare with a clock.
+
+    >>> time_span(16.2), time_span(3_781), time_span(57_057)
+    ('16 s', '63 min', '15.8 h')
+    """
+    if seconds < 90:  # as in the live page
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
+
+
 def printable(text: str | os.PathLike[str]) -> str:
     r"""Text for one line of a message: line breaks, control characters and invalid bytes are escaped.
 

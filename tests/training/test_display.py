@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -105,3 +106,10 @@ def test_a_reader_that_goes_away_does_not_end_the_training() -> None:
         shows.say(text)
     shown(shows)
     assert not isinstance(shows.stream, Closed)
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(2.0, "16 s left"), (470.0, "63 min left"), (7_000.0, "15.6 h left")])
+def test_the_time_left_is_told_in_a_unit_to_plan_with(seconds: float, left: str) -> None:
+    progress = SimpleNamespace(epoch=1, epochs=9, train_seconds=seconds, samples_per_second=9.0)
+    row = {"epoch": 1, "train_cost": 0.5, "validation_cost": 0.5}
+    assert displays.sentence(row, progress).endswith(left)

@@ -39,7 +39,7 @@ from isthmus.training.display import AbstractDisplay
 from isthmus.training.prepared import IN_MEMORY, Prepared
 from isthmus.training.threads import seconds_a_step, using_threads
 from isthmus.training.trainer import Progress, Trainer
-from isthmus.wording import counted
+from isthmus.wording import counted, time_span
 
 JUDGING = "judging, step"
 
@@ -280,4 +280,4 @@ def _time_needed(prepared: Prepared, model: AbstractModel, trainer: Trainer) -> 
         return ""
     x = trainer.batches.take(trainer.batches.rows(0)[0], generator_for(prepared.config.training.seed, "time"))
     steps = trainer.progress.epochs * trainer.progress.batches - trainer.progress.step
-    return f", at most about {steps * seconds_a_step(model, x, prepared.config.training):,.0f} s to train"
+    return f", at most about {time_span(steps * seconds_a_step(model, x, prepared.config.training))} to train"

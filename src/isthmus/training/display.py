@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO, final
 
 from isthmus.sparkline import sparkline
 from isthmus.system.progress import hush
-from isthmus.wording import printable
+from isthmus.wording import printable, time_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,7 +165,7 @@ def brief(row: dict[str, Any], progress: Progress) -> str:
 def sentence(row: dict[str, Any], progress: Progress) -> str:
     """The numbers of an epoch, with the time left."""
     left = (progress.epochs - progress.epoch) * progress.train_seconds / max(progress.epoch, 1)
-    return f"epoch {row['epoch']}/{progress.epochs}  {brief(row, progress)}  {left:.0f} s left"
+    return f"epoch {row['epoch']}/{progress.epochs}  {brief(row, progress)}  {time_span(left)} left"
 
 
 def display_on(stream: TextIO | None = None, *, quiet: bool = False) -> AbstractDisplay:
