@@ -286,6 +286,15 @@ def test_fault_187_networks_for_images_refuse_tables(hidden: Any) -> None:
         assert refused.value.fix == "pass --network mlp, without --recipe photo"
 
 
+def test_the_passes_that_are_told_are_the_epochs_that_are_trained() -> None:
+    x = np.random.default_rng(0).integers(0, 256, (144, 1, 28, 28), dtype=np.uint8)
+    known = TrainingStatistics(Samples(x, "x"), IMAGE)
+    said = settle_training(
+        tiny.config(augment="auto", epochs=None, steps=8_000, batch_size=64), known, torch.device("cpu")
+    )[1]
+    assert any("training takes 2,667 passes over 144 images" in note for note in said)  # of 3 batches each
+
+
 def test_a_single_image_or_row_is_said_in_the_singular() -> None:
     one = np.zeros((1, 1, 28, 28), np.uint8)
     known = TrainingStatistics(Samples(one, "one"), IMAGE)

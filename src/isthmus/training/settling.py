@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -69,7 +70,8 @@ def _settle_augmentation(
         shift_of(training.augment, preprocess)
         return training, []
     augment = fitting_shift(preprocess, passes(training, n), noisy=model.noise != "none")
-    times = f"training takes {passes(training, n):,.0f} passes over {counted(n, 'image')}"
+    epochs = training.epochs or math.ceil(training.budget / math.ceil(n / training.batch_size))
+    times = f"training takes {epochs:,} pass{'es' * (epochs > 1)} over {counted(n, 'image')}"
     said = [] if augment == "none" else [f"augmentation {augment}: {times} (turn off with --augment none)"]
     return replace(training, augment=augment), said
 
