@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from isthmus.validation_wording import rule
 
 
-def refused(kind: Any, value: Any) -> dict[str, Any]:
+def refused(kind: Any, value: Any) -> Mapping[str, Any]:
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(kind).validate_python(value)
     return caught.value.errors()[0]
