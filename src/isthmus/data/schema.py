@@ -28,7 +28,8 @@ class TableColumn:
     type of the column in a data frame (`data/tables/column_types.py`), "" for a column of a file. `template` shows
     what is written around the numbers of a column, with `#` for the number: `$#`, `# kg`; "" for plain numbers.
     `nulls` are the words that the user declared as missing values of the column. `bare` are the letters of `format`
-    that are written without a leading zero, as in 3/8/2021 ("dm").
+    that are written without a leading zero, as in 3/8/2021 ("dm"). `months` are the twelve names of months in a time
+    column, if its format does not write them so.
     """
 
     name: str
@@ -44,6 +45,7 @@ class TableColumn:
     template: str = ""
     nulls: tuple[str, ...] = ()
     bare: str = ""
+    months: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,12 @@ class Schema:
         Raises: ValueError for invalid values; TypeError and KeyError for another structure.
         """
         given: list[dict[str, Any]] = [
-            {**about, "levels": tuple(about["levels"]), "nulls": tuple(about.get("nulls", ()))}
+            {
+                **about,
+                "levels": tuple(about["levels"]),
+                "nulls": tuple(about.get("nulls", ())),
+                "months": tuple(about.get("months", ())),
+            }
             for about in values["columns"]
         ]
         columns = tuple(TableColumn(**about) for about in given)
@@ -112,6 +119,7 @@ def _check(column: TableColumn) -> None:
         column.bare,
         *column.levels,
         *column.nulls,
+        *column.months,
     )
     if not all(isinstance(text, str) for text in texts) or column.kind not in (*KINDS, "constant"):
         raise ValueError(f"the schema has an invalid column, of kind {column.kind!r}")
@@ -123,6 +131,8 @@ def _check(column: TableColumn) -> None:
         raise ValueError(f"the template {column.template!r} does not show where the number goes")
     if not set(column.bare) <= {*"dmHI"}:
         raise ValueError(f"{column.bare!r} has letters of a time format that always have a leading zero")
+    if len(column.months) not in {0, 12}:
+        raise ValueError(f"a time column has {len(column.months)} names of months, not 12")
     if column.kind == "yes-no" and len(column.levels) != 2:
         raise ValueError(f"a yes-no column has {len(column.levels)} levels, not 2")
 

@@ -202,7 +202,7 @@ def _break(rows: SeriesRows, stamps: np.ndarray, i: int, column: TableColumn) ->
 
 
 def _texts(stamps: np.ndarray, column: TableColumn) -> list[str]:
-    return to_text(stamps, column.format, column.zone, column.bare)
+    return to_text(stamps, column.format, column.zone, column.bare, column.months)
 
 
 def _text(stamp: float, column: TableColumn) -> str:

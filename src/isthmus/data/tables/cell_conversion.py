@@ -205,7 +205,7 @@ def _written(values: np.ndarray, column: TableColumn) -> Any:
         "count": lambda: _rounded(values, 0),
         "yes-no": lambda: _named(values, column.levels),
         "category": lambda: _named(values, (*column.levels, OTHER)),
-        "time": lambda: [t or None for t in to_text(values, column.format, column.zone, column.bare)],
+        "time": lambda: [t or None for t in to_text(values, column.format, column.zone, column.bare, column.months)],
     }
     return make[column.kind]()
 

@@ -14,6 +14,7 @@ from isthmus.data.numeric import LARGEST, decimals_of
 from isthmus.data.schema import Schema, TableColumn, column_option
 from isthmus.data.sentinels import about_sentinel
 from isthmus.data.tables.cells import IS_DATE, MISSING, NO_NUMBER, Style, reason
+from isthmus.data.tables.month_names import has_names, names_in
 from isthmus.data.tables.null_hints import about_words
 from isthmus.data.tables.number_units import MOSTLY, example_of, numbers_with, template_of
 from isthmus.data.tables.text_cells import FORMATS, Columns, TextCells, by_column, columns_of
@@ -132,8 +133,9 @@ def _time(name: str, known: pl.Series, form: TimeFormat) -> TableColumn:
 
 
 def _written_so(name: str, known: pl.Series, form: TimeFormat, seconds: np.ndarray) -> TableColumn:
-    step, bare = step_of(seconds, form.zone), bare_numbers(known, form)
-    return TableColumn(name, "time", format=form.pattern, zone=form.zone, step=step, bare=bare)
+    months = names_in(known, form.pattern) if has_names(form.pattern) else ()
+    step, bare = step_of(seconds, form.zone), bare_numbers(known, form, months)
+    return TableColumn(name, "time", format=form.pattern, zone=form.zone, step=step, bare=bare, months=months)
 
 
 def _truths(counts: pl.DataFrame) -> tuple[str, str] | None:

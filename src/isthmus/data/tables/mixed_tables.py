@@ -75,7 +75,7 @@ def mixed_samples(
 
 def _moment(column: TableColumn) -> str:
     """An example time in the format of a column."""
-    return str(to_text(np.array([EXAMPLE_TIME]), column.format, column.zone, column.bare)[0])
+    return str(to_text(np.array([EXAMPLE_TIME]), column.format, column.zone, column.bare, column.months)[0])
 
 
 def _found(columns: Columns, style: Style, options: DataConfig, findings: Findings) -> Schema:

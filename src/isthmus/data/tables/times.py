@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import combinations, product
 from typing import NamedTuple
@@ -12,9 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from isthmus.data.tables.month_names import has_names, in_english, written
+
 DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y", "%d/%m/%y",
-    "%m/%d/%y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d-%b-%Y",
+    "%m/%d/%y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%B-%Y", "%d. %B %Y", "%d de %B de %Y",
 )  # fmt: skip
 CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S%.3f", "%H:%M:%S%.6f", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p")
 BETWEEN = (" ", "T")
@@ -129,8 +131,10 @@ def _micro(moments: pl.Series) -> pl.Series:
     return moments.cast(pl.Datetime("us", getattr(moments.dtype, "time_zone", None))).dt.epoch("us")
 
 
-def to_text(seconds: np.ndarray, pattern: str, zone: str, bare: str = "") -> list[str]:
-    """Seconds (n,) in the original format, "" for NaN; `bare` are the letters of the pattern without a leading zero."""
+def to_text(seconds: np.ndarray, pattern: str, zone: str, bare: str = "", months: Sequence[str] = ()) -> list[str]:
+    """Seconds (n,) in the original format, "" for NaN; `bare` are the letters of the pattern without a leading zero,
+    and `months` the names of the months if the pattern does not write them so.
+    """
     there = np.isfinite(seconds)
     offset = zone_seconds(zone)
     clock = "%d" not in pattern
@@ -139,15 +143,16 @@ def to_text(seconds: np.ndarray, pattern: str, zone: str, bare: str = "") -> lis
     moments = pl.Series((shifted * 1e6).round().astype(np.int64)).cast(pl.Datetime("us"))
     suffix = "+00:00" if zone == "UTC" else zone
     pattern = re.sub(rf"%([{bare}])", r"%-\1", pattern) if bare else pattern
-    return [t + suffix if known else "" for t, known in zip(moments.dt.strftime(pattern), there, strict=True)]
+    texts = written(moments, pattern, months) if months else moments.dt.strftime(pattern)
+    return [t + suffix if known else "" for t, known in zip(texts, there, strict=True)]
 
 
-def bare_numbers(text: pl.Series, form: TimeFormat) -> str:
+def bare_numbers(text: pl.Series, form: TimeFormat, months: Sequence[str] = ()) -> str:
     """The fields of these times without a leading zero, for `to_text`: those that reproduce most of the texts."""
     texts, seconds = text.head(PROBED).to_list(), to_seconds(text.head(PROBED), form.pattern)
     letters = [letter for letter in BARE if f"%{letter}" in form.pattern]
     tried = ["".join(some) for n in range(len(letters) + 1) for some in combinations(letters, n)]  # fewest first
-    made = (to_text(seconds, form.pattern, form.zone, bare) for bare in tried)
+    made = (to_text(seconds, form.pattern, form.zone, bare, months) for bare in tried)
     same = [sum(a == b for a, b in zip(those, texts, strict=True)) for those in made]
     return tried[same.index(max(same))]
 
@@ -227,6 +232,7 @@ def _read(text: pl.Series, pattern: str) -> pl.Series:
     if "%d" not in pattern:
         seconds = _micro(text.str.to_time(pattern, strict=False)).cast(pl.Float64) / 1e6
         return seconds.fill_null(math.nan)
+    text = in_english(text) if has_names(pattern) else text
     micro = text.str.to_datetime(pattern, strict=False, time_unit="us", exact=True).dt.epoch("us")
     seconds = micro.cast(pl.Float64) / 1e6
     inside = (seconds >= FIRST_YEAR) & (seconds < LAST_YEAR)
