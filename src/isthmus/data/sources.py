@@ -180,8 +180,8 @@ def _unknown(text: str, path: Path) -> DataError:
     if path.suffix or (os.sep in text.rstrip(os.sep) and not near):
         return missing(path)
     known = ", ".join(NAMES)
-    guess = f"did you mean {near[0]!r}? " if near else ""
+    guess = f"did you mean {near[0]!r}? Otherwise, name" if near else "name"
     repeated = text if len(text) < LONGEST_REPEATED else f"{text[:LONGEST_REPEATED]}…"
     where = printable(Path(repeated).expanduser().absolute())
     message = f"there is no file or folder {where}, and no data set is called {printable(repeated)!r}."
-    return DataError("DATA-SOURCE", message, fix=f"{guess}Known data sets: {known}.")
+    return DataError("DATA-SOURCE", message, fix=f"{guess} a file, a folder or a data set: {known}")

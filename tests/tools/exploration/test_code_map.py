@@ -87,8 +87,8 @@ def test_a_map_is_the_same_every_time(digit_run: Run, tmp_path: Path) -> None:
 def test_of_a_small_table_all_rows_are_drawn(tmp_path: Path) -> None:
     np.save(tmp_path / "t.npy", tiny.table(100, 3))
     run = isthmus.train(tmp_path / "t.npy", out=tmp_path / "run", **tiny.FAST)
-    (told,) = [note for note in map_codes(run, method="pca").samples.notes if "drawn" in note]
-    assert told == "all 100 samples are drawn, because the test set has only 10"
+    (told,) = [note for note in map_codes(run, method="pca").samples.notes if "used too" in note]
+    assert told == "training and validation samples are used too, 100 in all, because the test set has only 10"
     assert sorted(map(int, map_codes(run, method="pca").samples.ids or ())) == list(range(100))
     assert len(map_codes(run, method="pca", limit=40).samples) == 40
     whole = map_codes(run, tmp_path / "t.npy", method="pca").samples

@@ -116,8 +116,14 @@ def test_runs_without_kinds_refuse(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(40, 3))
     pl.DataFrame(rows, schema=["a", "b", "c"]).write_csv(tmp_path / "t.csv")
     run = isthmus.train(tmp_path / "t.csv", out=tmp_path / "run", show=False, epochs=1, threads=1, z_size=2)
-    with pytest.raises(UsageError, match="was not trained to fill gaps"):
+    with pytest.raises(UsageError, match="was not trained to fill missing values"):
         impute(run, tmp_path / "t.csv", tmp_path / "full.csv")
+
+
+def test_a_run_of_images_refuses(digit_run: isthmus.Run, tmp_path: Path) -> None:
+    pl.DataFrame({"a": [1.0, None]}).write_csv(tmp_path / "t.csv")
+    with pytest.raises(UsageError, match="but this run was trained on images"):
+        impute(digit_run, tmp_path / "t.csv", tmp_path / "full.csv")
 
 
 def test_frames_are_filled_and_keep_their_types(trained: tuple[isthmus.Run, Path]) -> None:

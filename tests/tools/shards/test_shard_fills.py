@@ -135,7 +135,7 @@ def test_a_table_that_cannot_be_filled_is_named_and_the_others_are_written(
 
 
 def test_what_cannot_be_filled_is_refused_at_once(table_run: Any, parts: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="this run was not trained to fill gaps"):
+    with pytest.raises(UsageError, match="this run was not trained to fill missing values"):
         filled(RunFolder(table_run.path), parts, tmp_path / "full")
     assert not (tmp_path / "full").exists()
     with pytest.raises(UsageError, match="impute cannot write npy files"):

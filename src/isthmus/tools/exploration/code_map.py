@@ -105,7 +105,7 @@ def _all_rows(run: RunFolder, test: Samples) -> Samples:
     if n > MOST or test.is_streamed or test.windows is not None:  # windows that share rows would overlap
         note = f"the map shows only {counted(len(test), 'test sample')}; name the data to draw more"
         return replace(test, notes=(*test.notes, note))
-    note = f"all {n:,} samples are drawn, because the test set has only {len(test):,}"
+    note = f"training and validation samples are used too, {n:,} in all, because the test set has only {len(test):,}"
     return replace(joined(parts), owner=None, x_in=None, notes=(*test.notes, note))
 
 

@@ -158,10 +158,14 @@ def spreads_of(run: RunFolder, raw: np.ndarray, seed: int = 0) -> dict[str, floa
 
 def filled_schema(run: RunFolder) -> Schema:
     """The columns of a row. Raises: UsageError if the run cannot fill gaps."""
-    schema = run.model.preprocess.of_rows.schema
+    preprocess = run.model.preprocess
+    schema = preprocess.of_rows.schema
+    if schema is None and preprocess.is_image:
+        message = "missing values are filled in the rows of a table, but this run was trained on images."
+        raise UsageError("USAGE-IMPUTE", message, fix="name a run that was trained on a table; `isthmus runs` lists all")
     if schema is None:
-        message = "this run was not trained to fill gaps: its data had none, and all columns are numbers."
-        fix = "train on a table with gaps, or give the kind of a column, such as --column NAME=number"
+        message = "this run was not trained to fill missing values: its data had none, and all columns are numbers."
+        fix = "train on a table with missing values, or give the kind of a column, such as --column NAME=number"
         raise UsageError("USAGE-IMPUTE", message, fix=fix)
     return schema
 
