@@ -162,7 +162,9 @@ def filled_schema(run: RunFolder) -> Schema:
     schema = preprocess.of_rows.schema
     if schema is None and preprocess.is_image:
         message = "missing values are filled in the rows of a table, but this run was trained on images."
-        raise UsageError("USAGE-IMPUTE", message, fix="name a run that was trained on a table; `isthmus runs` lists all")
+        raise UsageError(
+            "USAGE-IMPUTE", message, fix="name a run that was trained on a table; `isthmus runs` lists all"
+        )
     if schema is None:
         message = "this run was not trained to fill missing values: its data had none, and all columns are numbers."
         fix = "train on a table with missing values, or give the kind of a column, such as --column NAME=number"
