@@ -53,7 +53,15 @@ def test_what_was_asked_is_told(what: str, state: str, copy: Path) -> None:
         status.ask(what)
         found = status.snapshot()
     assert (found["state"], found["epochs"]) == (state, 12)
-    assert found["seconds_left"] == pytest.approx(found["seconds"] * 9 / 3)  # three epochs are done
+    left = None if what == FINISH else pytest.approx(found["seconds"] * 9 / 3)  # three epochs are done
+    assert found["seconds_left"] == left
+
+
+def test_a_training_that_is_judged_has_no_epochs_left(copy: Path) -> None:
+    Run(copy).write_record(ended="request", planned_epochs=12)
+    with FolderLock(copy):
+        found = TrainingStatus(copy).snapshot()
+    assert (found["state"], found["seconds_left"]) == ("judging", None)
 
 
 def test_fault_82_a_new_server_finds_the_training_and_finishes_it(images: Path, tmp_path: Path) -> None:

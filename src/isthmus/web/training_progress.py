@@ -65,7 +65,7 @@ class TrainingStatus:
             "epochs": epochs,
             "last": files.finite_or_null(history[-1]) if history else None,
             "seconds": seconds,
-            "seconds_left": _seconds_left(epoch, epochs, seconds) if running else None,
+            "seconds_left": _seconds_left(epoch, epochs, seconds) if state in {"running", "paused"} else None,
             "best": _best(history),
             "chart": _chart(history),
             "model": standing(self.path / MODEL).is_dir() and not running,
