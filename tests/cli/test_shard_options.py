@@ -15,13 +15,13 @@ from isthmus.cli.command_frame import run_guarded
 
 
 def test_only_denoise_takes_photo_for_shards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The other commands need a run; photo would have denoised the files without a word."""
+    """The other commands need a run that was trained here; photo would have denoised the files without a word."""
     (tmp_path / "parts").mkdir()
     np.save(tmp_path / "parts" / "a.npy", np.zeros((1, 16, 16), np.uint8))
     for command in ("encode", "reconstruct", "score", "impute"):
         given = [command, "photo", str(tmp_path / "parts"), "-o", str(tmp_path / "out")]
         assert run_guarded(build_app(), given) == 2
-        assert "photo is not a run folder" in capsys.readouterr().err
+        assert "there is no run photo" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

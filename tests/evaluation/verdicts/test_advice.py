@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -94,3 +95,22 @@ def test_fault_164_more_epochs_are_counted_in_whole_passes() -> None:
     assert found.text.startswith("100 steps, 8% of a pass over the data, may be too few: ")
     assert found.try_next == "isthmus resume runs/a --epochs 6"
     assert "takes about 64 minutes" in found.text  # (6 - 1) * 1,281 steps of 0.6 s
+
+
+def test_a_run_from_python_has_no_command_to_try() -> None:
+    found = judge_all(
+        metrics(test__mse=0.07), FALLING, replace(HEALTHY, train_cost=0.06, n_overlap=500, from_python=True)
+    )
+    assert [v.id for v in found if v.level != "pass"] == [
+        "beats-mean",
+        "beats-pca",
+        "overfitting",
+        "dead-units",
+        "train-test-overlap",
+    ]
+    assert all(v.try_next is None for v in found)
+
+
+def test_paths_with_spaces_are_one_word_of_the_command() -> None:
+    found = verdict("stopped-too-early", stopped_by="interrupted", path="my runs/a b")
+    assert shlex.split(str(found.try_next)) == ["isthmus", "resume", "my runs/a b"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -395,25 +394,6 @@ def test_tables_are_told_in_rows() -> None:
     assert "row" in told
     assert "image" not in told
     assert "pixel" not in told
-
-
-def test_a_run_from_python_has_no_command_to_try() -> None:
-    found = judge_all(
-        metrics(test__mse=0.07), FALLING, replace(HEALTHY, train_cost=0.06, n_overlap=500, from_python=True)
-    )
-    assert [v.id for v in found if v.level != "pass"] == [
-        "beats-mean",
-        "beats-pca",
-        "overfitting",
-        "dead-units",
-        "train-test-overlap",
-    ]
-    assert all(v.try_next is None for v in found)
-
-
-def test_paths_with_spaces_are_one_word_of_the_command() -> None:
-    found = verdict("stopped-too-early", stopped_by="interrupted", path="my runs/a b")
-    assert shlex.split(str(found.try_next)) == ["isthmus", "resume", "my runs/a b"]
 
 
 def test_headline_says_the_worst_and_three_numbers() -> None:
