@@ -205,3 +205,15 @@ def test_fault_139_codes_among_numbers_keep_their_zeros(tmp_path: Path) -> None:
     padded = pl.DataFrame({"a": codes, "b": codes[::-1], "size": rng.normal(size=80).round(2)})
     padded.write_csv(tmp_path / "padded.csv")  # most columns: so all numbers are written there
     assert read_table(tmp_path / "padded.csv", DataConfig()).schema is None
+
+
+def test_names_with_the_apostrophe_of_a_written_file_are_those_of_the_model(tmp_path: Path) -> None:
+    """`write_table` puts it in front of names that a spreadsheet would run."""
+    known = read(tmp_path, TEXT.replace("price,", "=price,").replace("order,", "-order,"))
+    assert known.columns == ("drink", "paid", "=price", "when")
+    for written in ("'-order,drink,paid,'=price,when\n", "-order,drink,paid,'=price,when\n"):
+        found = read(tmp_path, TEXT.replace(HEADER, written), schema_of(known))
+        np.testing.assert_array_equal(found.x, known.x)
+        frame = pl.read_csv(tmp_path / "t.csv", infer_schema=False)
+        again = samples_from_frame(frame, name="f", options=DataConfig(), expected=schema_of(known))
+        np.testing.assert_array_equal(again.x, known.x)

@@ -17,7 +17,7 @@ from isthmus.data.layout import TABLE, guess_shape
 from isthmus.data.samples import Samples
 from isthmus.data.schema import Expected, Schema
 from isthmus.data.tables.column_types import library_of, typed
-from isthmus.data.tables.columns import Plan, match_columns, named, plan_columns
+from isthmus.data.tables.columns import Plan, as_asked, match_columns, named, plan_columns
 from isthmus.data.tables.dialects import Dialect, code_columns, find_dialect, text_columns
 from isthmus.data.tables.findings import Findings
 from isthmus.data.tables.frames import AbstractFrame, PandasFrame, ParquetFrame, PolarsFrame, Table
@@ -121,7 +121,7 @@ def _from_text(
         options = replace(options, label=dialect.label)
         note = f"{file.name}: {dialect.label} is used as the label, because the other columns form square images."
         dialect = dialect._replace(notes=(*dialect.notes, note))
-    names, texts = names_of_header(dialect, options), text_columns(first, dialect)
+    names, texts = _known_names(names_of_header(dialect, options), expected), text_columns(first, dialect)
     options = _settled(options, expected, names)
     plan = plan_columns(
         names,
@@ -170,7 +170,7 @@ def _from_frame(
     guess_label: bool,
     mixed: bool = False,
 ) -> Samples:
-    names = named(frame.names, options)
+    names = _known_names(named(frame.names, options), expected)
     texts = [column for column, kind in zip(names, frame.types, strict=True) if kind in TEXTS]
     options = _settled(options, expected, names)
     wanted = _names_of(expected)
@@ -245,6 +245,12 @@ def _assembled(
 
 def _names_of(expected: Expected | None) -> Sequence[str] | None:
     return expected.names if isinstance(expected, Schema) else expected
+
+
+def _known_names(names: list[str], expected: Expected | None) -> list[str]:
+    """The names, without apostrophes that a trained model's columns do not have, as `as_asked`."""
+    known = [column.name for column in expected.columns] if isinstance(expected, Schema) else expected
+    return as_asked(names, known or ())
 
 
 def _schema(expected: Expected | None) -> Schema | None:
