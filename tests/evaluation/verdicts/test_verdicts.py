@@ -44,6 +44,13 @@ def test_a_larger_code_is_no_cure_where_no_direction_tells_more_than_another() -
     assert "--z-size 32" in str(verdict("code-size", of=few).try_next)
 
 
+def test_of_a_few_samples_the_code_is_not_called_small() -> None:
+    """PCA of five images has four components: its error says nothing about a code of 128 numbers."""
+    pca = {"mse": 0.06, "n_components": 4}
+    assert "code-size" not in ids(metrics(z_size=128, test__mse=0.06, baselines__pca=pca))
+    assert "code-size" in ids(metrics(z_size=128, test__mse=0.06, baselines__pca=pca | {"n_components": 128}))
+
+
 @pytest.mark.parametrize(
     ("mse", "level", "words"),
     [

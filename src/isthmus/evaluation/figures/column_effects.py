@@ -16,7 +16,7 @@ LEFT, TOP, EDGE = 90, 130, 20  # pixels for the names of units, and of columns, 
 WIDTH = 620  # pixels at least: the width of the lines under the grid
 NOTE = 44  # pixels for two lines under the grid
 TOLD = (
-    "change when a unit goes from its 5 % to its 95 % value: in standard deviations for\n"
+    "change when a unit goes from its 5% to its 95% value: in standard deviations for\n"
     "numbers and times, as the share of rows that change for categories"
 )
 LONGEST = 18  # characters of a column's name

@@ -12,7 +12,7 @@ FONTS = (OWN, "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK TC", "Noto 
          "Noto Sans SC", "Source Han Sans", "Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo", "Yu Gothic",
          "Microsoft YaHei", "Malgun Gothic", "MS Gothic", "SimHei", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei",
          "IPAexGothic", "IPAGothic", "Droid Sans Fallback", "Arial Unicode MS", "Unifont")  # fmt: skip
-ADVICE = "install one that has it, such as Noto Sans CJK (Debian, Ubuntu: apt-get install fonts-noto-cjk)"
+ADVICE = "install one that has it, such as Noto Sans CJK (Debian, Ubuntu: sudo apt-get install fonts-noto-cjk)"
 
 
 @cache

@@ -32,6 +32,8 @@ def code_size(case: Case) -> Verdict | None:
         return None  # the model has not learned at all, for another reason
     if case.test_misleads:
         return None  # such test errors say nothing about the code
+    if (case.number("baselines", "pca", "n_components") or z_size) < z_size:
+        return None  # there were too few samples for a PCA of that size, so it is not the code that is small
     D = math.prod(case.metrics["data"]["shape"])
     more = int(min(max(2 * z_size, USUAL_CODE), D // 2))
     text = f"A code of {counted(int(z_size), 'number')} holds too little: the model explains {max(share, 0.0):.0%} of"

@@ -129,7 +129,7 @@
     const cut = (share) => {
       input.value = Math.round(100 * Math.min(1, Math.max(0, share)));
       over.style.setProperty("--cut", `${input.value}%`);
-      input.setAttribute("aria-valuetext", `${input.value} % of the width`);
+      input.setAttribute("aria-valuetext", `${input.value}% of the width`);
     };
     const choose = (pair) => {
       const [left, right] = pair.split(" ").map((name) => images[name].cloneNode());

@@ -185,7 +185,7 @@ function setUpWalk() {
   one("#along").append(found.line);
   function at(k) {
     if (frames) show(one("#between"), frames, k, `Step ${k} from A to B`);
-    found.line.lastChild.textContent = `${Math.round((100 * k) / (STEPS - 1))} %`;
+    found.line.lastChild.textContent = `${Math.round((100 * k) / (STEPS - 1))}%`;
   }
   function keep(end) {
     if (!state.z) return;
