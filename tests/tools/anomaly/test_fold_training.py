@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import isthmus
 import tiny
 from isthmus.api import Run
 from isthmus.errors import UsageError
+from isthmus.runs.folder import RunFolder
 from isthmus.tools.anomaly import fold_training, score_table
 from isthmus.tools.anomaly.detector import Detector
 from isthmus.tools.anomaly.fold_detectors import FOLDS, FoldDetectors
@@ -117,6 +119,14 @@ def test_fault_144_the_rate_that_a_note_offers_is_one_that_the_rows_allow(fresh:
     scored = score_table.score(fresh, _source(fresh), tmp_path / "s.csv", false_alarms=0.0137)
     assert (scored.rate, scored.n_calibration) == (0.0137, 72)
     assert rate_of_folds(fresh, "group") is None
+
+
+def test_fault_144_a_rate_whose_trainings_would_be_refused_is_not_offered(fresh: Run) -> None:
+    assert rate_of_folds(fresh, "sample") is not None
+    path = fresh.path / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": LONGEST / 4 + 1}))
+    (fresh.path / "MANIFEST.json").unlink()  # the checksums
+    assert rate_of_folds(RunFolder(fresh.path), "sample") is None
 
 
 def test_fault_144_trainings_that_take_long_are_refused_with_their_time(

@@ -46,11 +46,13 @@ def detector_for(run: RunFolder, rate: float | None, say: Callable[[str], object
 def rate_of_folds(run: RunFolder, unit: str) -> float | None:
     """The lowest false-alarm rate, but at least the default, that models of folds of this run would allow.
 
-    None if they cannot be trained, or if the `unit` that calibrates is a group: the number of groups is not stored.
+    None if they cannot be trained, if that would take too long at the speed of the run's own training, or if the `unit`
+    that calibrates is a group: the number of groups is not stored.
     """
     known = run.metrics.get("data", {})
     n = known.get("n_train", 0) + known.get("n_validation", 0)
-    return max(USUAL_RATE, lowest_rate(n)) if n and unit == "sample" and _is_possible(run) else None
+    is_fast = (FOLDS - 1) * run.metrics.get("seconds", 0.0) <= LONGEST
+    return max(USUAL_RATE, lowest_rate(n)) if n and unit == "sample" and is_fast and _is_possible(run) else None
 
 
 def _is_possible(run: RunFolder) -> bool:
