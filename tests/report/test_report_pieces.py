@@ -264,8 +264,18 @@ def test_a_single_unit_is_told_in_the_singular() -> None:
     assert dead == "1 of 32 is dead (marked in red): it has nearly the same value for every sample."
     assert stuck.startswith("1 is stuck at the ends of its range")
     assert unit_notes(2, 0, 32) == [dead.replace("1 of 32 is", "2 of 32 are").replace("it has", "they have")]
-    assert unit_notes(0, 0, 32) == ["No unit is dead."]
+    assert unit_notes(0, 0, 32) == ["Every unit varies from sample to sample."]
 
 
 def test_thirty_groups_look_different() -> None:
     assert len({spot(group) for group in range(30)}) == 30
+
+
+def test_the_size_of_a_small_report_is_no_zero() -> None:
+    from pathlib import Path
+    from types import SimpleNamespace
+
+    from isthmus.cli.report_command import _sentence
+
+    sizes = [_sentence(SimpleNamespace(path=Path("a.html"), n_bytes=n)) for n in (38_400, 1_260_000)]
+    assert [text.split("(")[1].split(")")[0] for text in sizes] == ["38 kB", "1.3 MB"]

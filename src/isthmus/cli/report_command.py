@@ -39,7 +39,8 @@ def report(io: Io, run: Runs, *, out: File = None, open_it: Open = False) -> Non
 
 
 def _sentence(written: Any) -> str:
-    return f"report written to {written.path} ({written.n_bytes / 1e6:.1f} MB); open it in a browser"
+    size = f"{written.n_bytes / 1e6:.1f} MB" if written.n_bytes >= 1e5 else f"{written.n_bytes / 1e3:.0f} kB"
+    return f"report written to {written.path} ({size}); open it in a browser"
 
 
 def register(app: typer.Typer) -> None:

@@ -280,4 +280,5 @@ def _time_needed(prepared: Prepared, model: AbstractModel, trainer: Trainer) -> 
         return ""
     x = trainer.batches.take(trainer.batches.rows(0)[0], generator_for(prepared.config.training.seed, "time"))
     steps = trainer.progress.epochs * trainer.progress.batches - trainer.progress.step
-    return f", at most about {time_span(steps * seconds_a_step(model, x, prepared.config.training))} to train"
+    seconds = steps * seconds_a_step(model, x, prepared.config.training)
+    return f", at most about {time_span(max(1.0, seconds))} to train"

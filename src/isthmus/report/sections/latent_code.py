@@ -149,4 +149,4 @@ def unit_notes(n_dead: int, n_stuck: int, Z: int) -> list[str]:
     dead_ones = f"{n_dead} of {Z} {are} dead (marked in red): {have} nearly the same value for every sample."
     are, their = ("is", "its") if n_stuck == 1 else ("are", "their")
     stuck_ones = f"{n_stuck} {are} stuck at the ends of {their} range (also marked) and can hardly learn any more."
-    return [dead_ones if n_dead else "No unit is dead.", *([stuck_ones] if n_stuck else [])]
+    return [dead_ones if n_dead else "Every unit varies from sample to sample.", *([stuck_ones] if n_stuck else [])]
