@@ -128,10 +128,14 @@ def test_fault_194_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(100, 2))
     sides = [("left" if value < 0 else "right") if i % 5 else None for i, value in enumerate(x[:, 0])]
-    pl.DataFrame({"x": x[:, 0], "y": x[:, 1], "side": sides}).write_csv(tmp_path / "sides.csv")
+    days = ["Mon", "Tue"] * 50
+    pl.DataFrame({"x": x[:, 0], "y": x[:, 1], "day": days, "side": sides}).write_csv(tmp_path / "sides.csv")
     run = isthmus.train(tmp_path / "sides.csv", out=tmp_path / "run", **FAST)
     with pytest.raises(DataError, match="has no labels") as caught:
         probe_run(run)
+    assert str(caught.value.fix).endswith("--label day`")
+    with pytest.raises(DataError, match="has no labels") as caught:
+        probe_run(run, settings={"label": "side"})  # of the run's own data, which has none
     assert str(caught.value.fix).endswith("--label side`")
     found = probe_run(run, tmp_path / "sides.csv", settings={"label": "side"})
     assert found["codes"]["n_train"] + found["codes"]["n_test"] == 80

@@ -75,7 +75,7 @@ def _parts(run: RunFolder, source: Any, settings: Mapping[str, Any] | None) -> t
     """The training and the test samples, with the same class indices."""
     parts = all_parts(run, source, settings)
     if any(samples.labels is None or (samples.labels < 0).all() for samples in parts.values()):
-        fix = _naming(run)
+        fix = _naming(run, (settings or {}).get("label"))
         raise DataError(
             "DATA-LABEL", f"{parts['train'].name} has no labels, so codes cannot be judged by them.", fix=fix
         )
@@ -85,13 +85,14 @@ def _parts(run: RunFolder, source: Any, settings: Mapping[str, Any] | None) -> t
     return train, align_labels(parts["test"], train.classes)
 
 
-def _naming(run: RunFolder) -> str:
-    """The fix for missing labels: for a table with a column of names, the command with that column."""
+def _naming(run: RunFolder, asked: str | None) -> str:
+    """The fix for missing labels: for a table with a column of names, the command with that column, or the one
+    that was `asked` for."""
     schema, source = run.model.preprocess.schema, run.config.data.source
     named = [c.name for c in schema.modeled if c.kind in {"category", "yes-no"}] if schema is not None else []
     if not named or run.model.preprocess.series is not None or source == IN_MEMORY:
         return "use images in one subfolder per class, or a table with --label COLUMN"
-    words = (run.path, source, named[0])
+    words = (run.path, source, asked if asked in named else named[0])
     return "name a column: `isthmus probe {} {} --label {}`".format(*map(shell_word, words))
 
 
