@@ -37,7 +37,7 @@ def test_drawable_knows_what_the_fonts_lack() -> None:
     assert fonts.undrawable("a\nb") == ""
 
 
-def test_a_missing_character_is_told_once() -> None:
+def test_fault_190_a_character_that_no_font_has_is_told_once() -> None:
     with pytest.warns(UserWarning, match=f'no installed font has the character "{RARE}", so pictures show a box'):
         canvas.png(page_with(f"scan {RARE}").figure)
     with warnings.catch_warnings():
@@ -46,15 +46,13 @@ def test_a_missing_character_is_told_once() -> None:
         canvas.png(page_with("scan").figure)
 
 
-def test_a_class_whose_name_cannot_be_drawn_gets_its_number_and_that_is_told() -> None:
+def test_fault_190_a_class_whose_name_cannot_be_drawn_gets_its_number() -> None:
     with pytest.warns(UserWarning, match="show the number of the class instead; install one that has it"):
         assert fonts.drawable_name(f"{RARE}s", 3) == "3"
     assert fonts.drawable_name("cat", 3) == "cat"
 
 
-def test_fonts_that_were_installed_after_matplotlib_wrote_its_list_are_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fault_190_fonts_that_were_installed_later_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = Path(get_data_path()) / "fonts" / "ttf" / "STIXGeneral.ttf"
     file = tmp_path / "new.ttf"
     file.write_bytes(source.read_bytes())
