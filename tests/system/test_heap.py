@@ -70,3 +70,9 @@ def test_an_array_in_pages_of_the_usual_size_holds_what_is_written(shape: tuple[
     if found.size:
         found[...] = np.arange(found.size).reshape(shape)
         assert found.sum() == found.size * (found.size - 1) / 2
+
+
+def test_an_array_larger_than_all_memory_is_refused_as_by_numpy() -> None:
+    for shape in ((2**40, 2**10), (2**50, 2**30)):
+        with pytest.raises(MemoryError, match="bytes of memory for an array"):
+            small_pages(shape)

@@ -130,17 +130,21 @@ def _tables(
         return _matrix(path, shards, options, progress, expected)
     heads = [head_of(shard, options) for shard in shards]
     refuse_other_columns(heads, options)
-    options = replace(options, drop_columns=dropped_from(heads, options))
+    dropped = dropped_from(heads, options)
     by_kind = options.shape in {None, TABLE} and are_mixed(heads, options)
-    found = None if by_kind else _numbers(path, shards, options, progress)
-    return read_joined(printable(path.name), heads, options, progress) if found is None else found
+    found = None if by_kind else _numbers(path, shards, options, dropped, progress)
+    if found is not None:
+        return found
+    return read_joined(printable(path.name), heads, replace(options, drop_columns=dropped), progress)
 
 
-def _numbers(path: Path, shards: Sequence[Path], options: DataConfig, progress: Progress | None) -> Samples | None:
+def _numbers(
+    path: Path, shards: Sequence[Path], options: DataConfig, dropped: tuple[str, ...], progress: Progress | None
+) -> Samples | None:
     """Tables of numbers; None if they have gaps that the model should see, or if the first file turns out to have
-    columns of several kinds.
+    columns of several kinds. `dropped` are the columns to leave out of the first file.
     """
-    first = read_table(shards[0], replace(options, shape=TABLE))
+    first = read_table(shards[0], replace(options, shape=TABLE, drop_columns=dropped))
     if first.schema is not None:
         return None
     columns, options = first.columns or (), replace(options, label=first.label_column or options.label)
@@ -193,7 +197,7 @@ def _joined(
     parts = [same_classes(part, union)[0] for part in parts]
     labels = None if lacking else np.concatenate([part.labels for part in parts if part.labels is not None])
     if any(part.groups is not None for part in parts):
-        message = f"{printable(path.name)}: --group does not work for tables in several files."
+        message = f"{printable(path.name)}: --group does not work for tables of numbers in several files."
         raise DataError("DATA-GROUP", message, fix="combine the tables into one file, or leave --group out")
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
     if parts[0].schema is not None:

@@ -81,6 +81,48 @@ def test_pillow_reads_every_resolution(dpi: tuple[float, float], tmp_path: Path)
     assert jpeg_2000_info(tmp_path / "a.jp2")["dpi"] == pytest.approx(dpi, rel=1e-3)
 
 
+def with_boxes(path: Path, pixels: np.ndarray, *more: bytes, inner: bytes = b"") -> Path:
+    """A file with boxes before its pixels, and with others in its header."""
+    data = bytes(imagecodecs.jpeg2k_encode(pixels, level=0))
+    parts = [(name, content + inner if name == b"jp2h" else content) for name, content in parsed(data)]
+    path.write_bytes(b"".join(b"".join(more) * (name == b"jp2c") + box(name, content) for name, content in parts))
+    return path
+
+
+@pytest.mark.parametrize("pixels", DEPTHS)
+@pytest.mark.parametrize("exponent", [5, 20, 127])
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jp2"])
+def test_fault_199_a_resolution_that_no_format_holds_is_left_out(
+    pixels: np.ndarray, exponent: int, suffix: str, tmp_path: Path
+) -> None:
+    size = struct.pack(">HHHHbb", 65535, 1, 65535, 1, exponent, exponent)
+    path = with_boxes(tmp_path / "a.jp2", pixels, inner=box(b"res ", box(b"resc", size)))
+    photograph, target = Photograph(path), tmp_path / f"b{suffix}"
+    photograph.save(list(photograph.frames()), target)
+    np.testing.assert_array_equal(next(Photograph(target).frames()).pixels, np.moveaxis(pixels, -1, 0))
+    if suffix == ".jp2":
+        assert "dpi" not in jpeg_2000_info(target)
+
+
+@pytest.mark.parametrize("pixels", DEPTHS)
+@pytest.mark.parametrize("exif", [b"", b"junk", b"Exif\0\0junk"])
+def test_fault_200_damaged_exif_data_is_left_out(pixels: np.ndarray, exif: bytes, tmp_path: Path) -> None:
+    path = with_boxes(tmp_path / "a.jp2", pixels, box(b"uuid", b"JpgTiffExif->JP2" + exif))
+    assert jpeg_2000_info(path) == {"boxes": []}
+    photograph = Photograph(path)
+    photograph.save(list(photograph.frames()), tmp_path / "b.tif")
+    np.testing.assert_array_equal(next(Photograph(tmp_path / "b.tif").frames()).pixels, np.moveaxis(pixels, -1, 0))
+
+
+def test_a_jpeg_gets_only_a_resolution_that_it_can_hold(tmp_path: Path) -> None:
+    for dpi in ((300, 300), (70_000, 70_000)):
+        Image.fromarray(DEPTHS[1]).save(tmp_path / "a.png", dpi=dpi)
+        photograph = Photograph(tmp_path / "a.png")
+        photograph.save(list(photograph.frames()), tmp_path / "b.jpg")
+        with Image.open(tmp_path / "b.jpg") as found:
+            assert found.info.get("dpi") == (dpi if dpi[0] == 300 else None)
+
+
 @pytest.mark.parametrize("pixels", DEPTHS)
 def test_a_profile_for_color_is_not_put_into_gray(pixels: np.ndarray, tmp_path: Path) -> None:
     photograph = Photograph(made(tmp_path / "a.jp2", pixels))

@@ -104,6 +104,17 @@ def test_fault_195_other_columns_are_listed_with_an_option_that_works(tmp_path: 
     assert read(days / "*", DataConfig(drop_columns=("price", "cost"))).train.columns == ("day", "count", "drink")
 
 
+def test_fault_195_a_column_of_numbers_that_only_later_files_have_is_left_out(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"a": [0.5, 1.5, 2.5], "b": [3.5, 1.0, 2.0]})
+    for k, part in enumerate((rows, rows.with_columns(c=pl.col("a")), rows.with_columns(c=pl.lit("x")))):
+        part.write_csv(tmp_path / f"p{k}.csv")
+    with pytest.raises(DataError, match=r"2 of 3 files do not have the columns of p0\.csv") as caught:
+        read(tmp_path, DataConfig())
+    assert "--drop-column c" in str(caught.value.fix)
+    found = read(tmp_path, DataConfig(drop_columns=("c",))).train
+    assert (found.columns, len(found)) == (("a", "b"), 9)
+
+
 def test_fault_195_more_than_memory_is_refused_with_what_helps(tmp_path: Path) -> None:
     days = split(tmp_path / "days")
     with at_most(3_000), pytest.raises(ResourceError, match="days, with columns of several kinds or gaps") as caught:

@@ -89,3 +89,15 @@ def test_names_of_a_schema_from_a_file_are_twelve_texts() -> None:
         about["columns"][0]["months"] = months
         with pytest.raises(ValueError, match=r"names of months|invalid column"):
             Schema.from_dict(about)
+
+
+def test_a_column_of_months_may_be_called_count() -> None:
+    column = find_schema(pl.DataFrame({"count": GERMAN.split("|")}), PLAIN, {}).columns[0]
+    assert (column.kind, column.months[2]) == ("time", "März")
+
+
+def test_numbers_in_angle_brackets_are_no_months() -> None:
+    texts = ["<21> März 2024", "<12> Mai 2023"]
+    schema = find_schema(pl.DataFrame({"t": texts}), PLAIN, {"t": "time:<%d> %B %Y"})
+    raw = to_raw(pl.DataFrame({"t": texts}), schema, PLAIN)
+    assert to_texts(raw.values[:, 0], schema.columns[0]) == texts

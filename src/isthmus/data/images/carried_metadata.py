@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
@@ -11,6 +12,7 @@ from isthmus.data.images.tiff_structure import STORAGE
 
 CARRIED = ("icc_profile", "exif", "dpi")  # keys of an image's `info`
 NO_DPI = (1, 1)  # what Pillow reports for a TIFF without a resolution
+MOST_DPI, MOST_JPEG_DPI = 5e7, 2**16 - 1  # the largest that every other format can hold, and a JPEG
 SPACE = slice(16, 20)  # the bytes of an ICC profile that name the color space of the pixels
 SPACE_OF = {b"RGB ": {"RGB", "RGBA"}, b"GRAY": {"L", "LA", "I;16"}, b"CMYK": {"CMYK"}}
 PILLOWS = "latin-1"  # the encoding in which Pillow reads EXIF text, whatever its real encoding
@@ -56,11 +58,16 @@ def exif_of(data: bytes) -> Image.Exif:
 def carried(info: dict[str, Any], mode: str) -> dict[str, Any]:
     """The part of `info` to save with an image of `mode`, without a color profile that does not fit its colors."""
     found = {name: info[name] for name in CARRIED if info.get(name) is not None}
-    if found.get("dpi") == NO_DPI:
+    if "dpi" in found and (found["dpi"] == NO_DPI or not is_usable(found["dpi"])):
         del found["dpi"]
     if "icc_profile" in found and not fits_profile(found["icc_profile"], mode):
         del found["icc_profile"]
     return found
+
+
+def is_usable(dpi: Iterable[Any], most: float = MOST_DPI) -> bool:
+    """Whether a resolution, in pixels per inch, can be written; damaged files hold far larger ones."""
+    return all(0 < float(each) <= most for each in dpi)
 
 
 def fits_profile(profile: bytes, mode: str) -> bool:
@@ -77,6 +84,6 @@ def png_texts(texts: dict[str, str]) -> PngImagePlugin.PngInfo:
 
 
 __all__ = [
-    "DEFLATE", "KEPT_COMPRESSIONS", "carried", "exif_of", "fits_profile", "info_of", "png_texts",
-    "with_bytes",
+    "DEFLATE", "KEPT_COMPRESSIONS", "MOST_JPEG_DPI", "carried", "exif_of", "fits_profile", "info_of", "is_usable",
+    "png_texts", "with_bytes",
 ]  # fmt: skip

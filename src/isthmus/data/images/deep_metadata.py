@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from isthmus.data.images.carried_metadata import exif_of, fits_profile, info_of
+from isthmus.data.images.carried_metadata import exif_of, fits_profile, info_of, is_usable
 from isthmus.data.images.deep_saving import DESCRIPTION, TEXT_TAGS, tiff_settings
 from isthmus.data.images.jpeg_2000_boxes import jpeg_2000_info
 from isthmus.data.images.pixels import opened
@@ -28,7 +28,7 @@ def deep_info(path: Path, kind: str) -> dict[str, Any]:
     if kind == "TIFF":
         return _of_tiff(tiff_settings(path)[0])
     if kind == "JPEG2000":
-        return jpeg_2000_info(path)
+        return {name: value for name, value in jpeg_2000_info(path).items() if name != "dpi" or is_usable(value)}
     if kind != "PNG":
         return {}
     with opened(path) as image:

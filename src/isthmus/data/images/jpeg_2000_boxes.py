@@ -17,6 +17,7 @@ CODESTREAM, HEADER = b"jp2c", b"jp2h"
 # How colors are specified: by an ICC profile of a simple kind, or of any kind; 1 stands for a number.
 RESTRICTED, ANY_PROFILE = 2, 3
 EXIF_ID, EXIF_MARK = b"JpgTiffExif->JP2", b"Exif\0\0"  # how Adobe's and ImageMagick's files hold EXIF data
+TIFF_MARKS = (b"II*\0", b"MM\0*")  # with which EXIF data begins
 INCH_M = 0.0254
 MOST = 2**16 - 1  # in two bytes
 Box = tuple[bytes, bytes]  # type and content
@@ -35,8 +36,9 @@ def jpeg_2000_info(path: Path) -> dict[str, Any]:
             found.setdefault("icc_profile", content[3:])
         elif name == b"res " and (sizes := parsed(content)) and (dpi := _dpi(sizes[0][1])):
             found["dpi"] = dpi
-    for box in filter(_is_exif, outer):
-        found["exif"] = EXIF_MARK + box[1][len(EXIF_ID) :].removeprefix(EXIF_MARK)
+    for exif in (content[len(EXIF_ID) :].removeprefix(EXIF_MARK) for name, content in filter(_is_exif, outer)):
+        if exif.startswith(TIFF_MARKS):  # else it is damaged, and could not be written into a TIFF
+            found["exif"] = EXIF_MARK + exif
     return found
 
 

@@ -11,7 +11,16 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from isthmus.data.images.animated_files import ANIMATED, animation_settings, played
-from isthmus.data.images.carried_metadata import DEFLATE, KEPT_COMPRESSIONS, carried, exif_of, info_of, png_texts
+from isthmus.data.images.carried_metadata import (
+    DEFLATE,
+    KEPT_COMPRESSIONS,
+    MOST_JPEG_DPI,
+    carried,
+    exif_of,
+    info_of,
+    is_usable,
+    png_texts,
+)
 from isthmus.data.images.deep_files import look_deep, read_frames, turned
 from isthmus.data.images.deep_metadata import deep_info, png_chunks, tiff_settings_of
 from isthmus.data.images.deep_saving import chunks_of, is_deep, jpeg_2000_bytes, png_bytes, save_tiff
@@ -160,6 +169,8 @@ class Photograph:
         found = carried(info, mode)
         if kind in {"JPEG", "WEBP"}:
             found |= {"quality": QUALITY} | ({"subsampling": 0} if kind == "JPEG" else {})
+        if kind == "JPEG" and not is_usable(found.get("dpi", ()), MOST_JPEG_DPI):  # only its last 16 bits would be kept
+            del found["dpi"]
         if kind == self.format == "WEBP" and self.is_lossless_webp:
             found["lossless"] = True
         if kind == "PNG" and info.get("text"):

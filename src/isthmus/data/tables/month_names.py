@@ -38,6 +38,7 @@ IN_ENGLISH = {
     if name.lower() not in KNOWN
 }
 SIGNS = ("%B", "%b")
+MARK = "\ue000"  # a character of no text, in front of the number of a month
 
 
 def has_names(pattern: str) -> bool:
@@ -66,7 +67,8 @@ def names_in(texts: pl.Series, pattern: str) -> tuple[str, ...]:
     >>> names_in(pl.Series(["3. MÄRZ 2024", "1. MAI 2024"]), "%d. %B %Y")[4]
     'MAI'
     """
-    found = texts.str.extract(rf"({WORD})").drop_nulls().value_counts()
+    words = texts.str.extract(rf"({WORD})").alias("word")  # the column itself may be called count
+    found = words.drop_nulls().value_counts()
     counts = dict(zip(found.to_series(0).to_list(), found.to_series(1).to_list(), strict=True))
     usual = ENGLISH["%b" in pattern]
     made = [_in_case(line.split(), list(counts)) for line in (usual, *ENGLISH, *STYLES)]
@@ -78,9 +80,9 @@ def written(moments: pl.Series, pattern: str, names: Sequence[str]) -> pl.Series
     """Datetimes as text, with these names of months."""
     marked = pattern
     for sign in SIGNS:
-        marked = marked.replace(sign, "<%m>")
+        marked = marked.replace(sign, f"{MARK}%m")
     texts = moments.dt.strftime(marked).to_list()
-    return pl.Series([re.sub(r"<(\d\d)>", lambda found: names[int(found[1]) - 1], text) for text in texts])
+    return pl.Series([re.sub(rf"{MARK}(\d\d)", lambda found: names[int(found[1]) - 1], text) for text in texts])
 
 
 def _words(texts: pl.Series) -> pl.Series:
