@@ -20,6 +20,8 @@ WORDS = (  # messages of the parser's library, and ours
     (r"Input should be less than or equal to (\S+?)\.?$", r"expected at most \1"),
     (r"Input should be greater than (\S+?)\.?$", r"expected more than \1"),
     (r"Value error, (.*?)\.?$", r"\1"),
+    (r"'.*' is not a valid integer.*", "expected a whole number"),  # older versions of the library
+    (r"'.*' is not a valid float.*", "expected a number"),
 )
 
 LISTED = {".csv", ".tsv", ".parquet", ".npy"}
