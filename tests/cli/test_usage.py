@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,28 @@ def test_files_that_the_shell_listed_are_offered_as_a_pattern(
     assert f"fix: to use several files, name a pattern: '{tmp_path}/*.csv'\n" in capsys.readouterr().err
     assert run_guarded(build_app(), ["check", f"{tmp_path}/*.csv", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["parts"]["train"]["n"] == 4
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["score run {0} more -o {1}", "score run -o {0} {1} more", "decode run {0} {1} -o x", "train {0} --test {1} x"],
+)
+def test_no_pattern_is_offered_for_other_words_outputs_and_codes(
+    typed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / name for name in ("a.csv", "b.csv")]
+    for file in files:
+        file.write_text("x\n1\n")
+    assert run_guarded(build_app(), typed.format(*files).split()) == 2
+    assert "unexpected extra argument" in (told := capsys.readouterr().err)
+    assert "fix: write it as `isthmus" in told
+
+
+def test_a_pattern_is_offered_as_a_shell_reads_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "it's"
+    folder.mkdir()
+    files = [folder / name for name in ("a.csv", "b.csv")]
+    for file in files:
+        file.write_text("x\n1\n")
+    assert run_guarded(build_app(), ["train", *map(str, files)]) == 2
+    assert shlex.split(capsys.readouterr().err.partition("name a pattern: ")[2]) == [f"{folder}/*.csv"]

@@ -135,7 +135,9 @@ def test_fault_188_data_in_front_of_the_recipes_is_told_where_to_go(tmp_path: Pa
     assert caught.value.fix == "name the data last, after the recipes and runs"
 
 
-@pytest.mark.parametrize("names", [["modren"], ["vae", "modren"], ["modren", "vae", "mnist-2k"]])
+@pytest.mark.parametrize(
+    "names", [["modren"], ["vae", "modren"], ["modren", "vae", "mnist-2k"], ["modren", "mnist-2k"]]
+)
 def test_fault_188_a_misspelled_recipe_is_not_taken_for_data(names: list[str], tmp_path: Path) -> None:
     def called() -> None:
         members, data = compare.parted(names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -76,3 +77,14 @@ def test_an_array_larger_than_all_memory_is_refused_as_by_numpy() -> None:
     for shape in ((2**40, 2**10), (2**50, 2**30)):
         with pytest.raises(MemoryError, match="bytes of memory for an array"):
             small_pages(shape)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a forked process")
+def test_a_forked_process_does_not_change_the_array() -> None:
+    found = small_pages((3, 4))
+    child = os.fork()
+    if not child:
+        found[...] = 1
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert not found.any()

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +43,30 @@ def usage_error(error: Any, arguments: Sequence[str]) -> UsageError:
         return UsageError("USAGE", f"{path}: {_small(said)}", fix=f"type {near}, or {see}" if near else see)
     if kind == "BadParameter":
         return UsageError("USAGE", f"{path}: {_of_value(error, arguments)}", fix=see)
-    if "unexpected extra argument" in said and (pattern := _pattern(arguments)):
+    if "unexpected extra argument" in said and not path.endswith(" decode") and (pattern := _pattern(arguments)):
         return UsageError("USAGE", f"{path}: {_small(said)}", fix=f"to use several files, name a pattern: {pattern}")
     fix = f"write it as `{_form(path, context)}`; {see}" if context is not None else see
     return UsageError("USAGE", f"{path}: {_small(said)}", fix=fix)
 
 
 def _pattern(arguments: Sequence[str]) -> str | None:
-    """A pattern, in quotes, for tables or arrays of one folder and type, which the shell may have listed; else None."""
-    paths = [Path(word) for word in arguments if Path(word).suffix.lower() in LISTED and os.path.isfile(word)]
+    """A pattern, in quotes, for tables or arrays of one folder and type, which the shell may have listed; None if the
+    last arguments are no such files.
+    """
+    words = [word for before, word in zip(("", *arguments), arguments, strict=False) if not _is_flag(before)]
+    listed = list(takewhile(_is_listed, reversed([word for word in words if not _is_flag(word)])))
+    paths = [Path(word) for word in listed]
     forms = {(path.parent, path.suffix) for path in paths}
-    return f"'{paths[0].parent / f'*{paths[0].suffix}'}'" if len(paths) > 1 and len(forms) == 1 else None
+    one = len(paths) > 1 and len(forms) == 1
+    return shell_word(paths[0].parent / f"*{paths[0].suffix}") if one else None
+
+
+def _is_listed(word: str) -> bool:
+    return Path(word).suffix.lower() in LISTED and os.path.isfile(word)
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("-")
 
 
 def _typed(arguments: Sequence[str]) -> str:

@@ -159,8 +159,8 @@ def measured(run: RunFolder, judges: Judges | None = None) -> dict[str, float]:
 def parted(names: Sequence[str]) -> tuple[list[str], str]:
     """Splits `names` into recipes and runs, and the data: the last name if it is neither, else the default.
 
-    Raises: UsageError if there is no recipe or run, if the last name is a misspelled recipe, or for data next to runs
-    alone, which are not trained or tested again.
+    Raises: UsageError if there is no recipe or run, for a misspelled recipe, or for data next to runs alone, which are
+    not trained or tested again.
     """
     *members, last = names
     if last in RECIPES or _is_run(last):
@@ -172,6 +172,8 @@ def parted(names: Sequence[str]) -> tuple[list[str], str]:
         fix = f"name recipes before the data: `isthmus compare modern vae {shell_word(last)}`"
         raise UsageError("USAGE-COMPARE", message, fix=fix)
     if not RECIPES.keys() & set(members):
+        for name in members:
+            _given_run(name)  # a misspelled recipe is no run
         message = f"{last} is neither a recipe nor a run, and runs alone are not tested again on other data."
         raise UsageError("USAGE-COMPARE", message, fix=f"leave out {shell_word(last)}, or name recipes to train on it")
     return members, last

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import math
+import mmap
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from mmap import mmap
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
@@ -47,11 +47,20 @@ def small_pages(shape: tuple[int, ...]) -> np.ndarray:
     Raises: MemoryError.
     """
     n_bytes = 8 * math.prod(shape)
+    return np.frombuffer(_pages(n_bytes) if n_bytes else b"").reshape(shape)
+
+
+def _pages(n_bytes: int) -> mmap.mmap:
+    """Memory of this process alone: by default, forked processes would share it, and change each other's values."""
+    private = {} if sys.platform == "win32" else {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
     try:
-        memory = mmap(-1, n_bytes) if n_bytes else b""
+        found = mmap.mmap(-1, n_bytes, **private)
     except (OSError, OverflowError):  # as NumPy
         raise MemoryError(f"no {n_bytes:,} bytes of memory for an array") from None
-    return np.frombuffer(memory).reshape(shape)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):  # Linux may be set to use huge pages without being asked
+        with suppress(OSError):  # a Linux without huge pages
+            found.madvise(mmap.MADV_NOHUGEPAGE)
+    return found
 
 
 def _glibc(name: str) -> Callable[..., int] | None:
