@@ -78,3 +78,11 @@ def test_a_path_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "photo").mkdir()
     with pytest.raises(isthmus.IsthmusError, match="photo is not a run folder"):
         isthmus.load("photo")
+
+
+@pytest.mark.parametrize("dtype", [">u2", ">f4"])
+def test_fault_197_images_in_another_byte_order_are_denoised_alike(dtype: str) -> None:
+    x = (picture(1)[..., 0] * (65535 if dtype == ">u2" else 1)).astype(dtype)
+    found = PhotoDenoiser().denoise(x)
+    assert np.array_equal(found, PhotoDenoiser().denoise(x.astype(dtype.replace(">", "="))))
+    assert found.dtype == np.dtype(dtype.replace(">", "="))

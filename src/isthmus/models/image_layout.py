@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isthmus.data.batching.input_conversion import Carrier
+from isthmus.data.batching.input_conversion import Carrier, for_torch
 from isthmus.data.batching.preprocess import Preprocess
 from isthmus.data.batching.transparency import with_opaque
 from isthmus.errors import DataError
@@ -62,7 +62,7 @@ def _numbers(given: Any) -> Tensor:
     if array.dtype.kind not in "buif":
         message = f"the input is of type {type(given).__name__}, and does not contain only real numbers."
         raise DataError("DATA-TYPE", message, fix="pass arrays or tensors of numbers, not paths")
-    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    return torch.from_numpy(for_torch(array))
 
 
 def _arranged(array: Tensor, C: int) -> tuple[Tensor, Callable[[Any], Any]]:

@@ -238,3 +238,10 @@ def test_wide_numbers_keep_their_values(dtype: str) -> None:
     given = np.array([[1, 2], [large, 4]]).astype(dtype)
     preprocess = Preprocess((2,), "float64", columns=("a", "b"))
     assert Carrier(given, preprocess).raw.double().numpy() == pytest.approx(given.astype(float))
+
+
+@pytest.mark.parametrize("dtype", [">u2", ">i4", ">f4", ">f8", "<f4"])
+def test_fault_197_numbers_in_another_byte_order_keep_their_values(dtype: str) -> None:
+    given = values((3, 1, 4, 4), "uint16").astype(dtype) if dtype == ">u2" else values((3, 4), "float32").astype(dtype)
+    preprocess = next(p for p, shape in LAYOUTS.values() if p.is_image == (dtype == ">u2") and shape == given.shape)
+    assert np.array_equal(Carrier(given, preprocess).raw.numpy(), given)

@@ -218,7 +218,12 @@ def _array(values: Any) -> np.ndarray:
     if array.dtype in (np.uint32, np.uint64):
         fits = int(array.max(initial=0)) <= np.iinfo(np.int64).max
         array = array.astype(np.int64 if fits else np.float64)
-    return np.require(array, requirements=["C", "W"])
+    return for_torch(array)
+
+
+def for_torch(array: np.ndarray) -> np.ndarray:
+    """The array as PyTorch takes it: contiguous, writable, in the byte order of this machine; a copy only if needed."""
+    return np.require(array, dtype=array.dtype.newbyteorder("="), requirements=["C", "W"])
 
 
 def _floats(objects: np.ndarray) -> np.ndarray:
