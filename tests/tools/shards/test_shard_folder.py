@@ -29,10 +29,11 @@ from isthmus.system.swapping import mark_in_use
 from isthmus.tools.anomaly.score_table import score
 from isthmus.tools.inference import apply
 from isthmus.tools.shards.pools import local_workers
-from isthmus.tools.shards.shard_folder import ShardsWritten, process_shards
+from isthmus.tools.shards.shard_folder import ShardsWritten, merged, process_shards
 from isthmus.tools.shards.shard_listing import shards_of
 from isthmus.tools.shards.shard_run import Workers
 from isthmus.tools.shards.shard_task import ShardTask, checksum, process_shard, weights_of
+from isthmus.wording import counted
 
 
 @contextmanager
@@ -318,3 +319,15 @@ def test_photo_takes_arrays_as_shards(tmp_path: Path) -> None:
     assert written.n == 2
     assert np.load(tmp_path / "o" / "a.npy").std() < 0.9 * noisy.std()
     assert len(weights_of("photo")) == 64
+
+
+def test_notes_that_differ_only_in_numbers_are_said_once() -> None:
+    many = [(f"in/part-{i}.csv", f"part-{i}.csv has {counted(i + 2, 'gap')}") for i in range(1000)]
+    same = [(f"in/part-{i}.csv", "labels are left out") for i in range(3)]
+    assert merged([*many, *same, ("", "out still has 1 file")]) == [
+        "out still has 1 file",
+        "labels are left out (in 3 shards)",
+        "part-0.csv has 2 gaps (and similar in 999 other shards)",
+    ]
+    assert merged([("a.csv", "a.csv: 1"), ("b.csv", "b.csv: 2")]) == ["a.csv: 1 (and similar in 1 other shard)"]
+    assert merged([]) == []

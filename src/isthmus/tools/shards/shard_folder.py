@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,7 +99,7 @@ def process_shards(
         run_shards(list(tasks.values()), workers, record.done)
     if orphans:
         of = f"{printable(out)} still has {counted(len(orphans), 'file')} from shards that no longer exist"
-        record.said[f"{of}, such as {printable(orphans[0])}"] += 1
+        record.said.append(("", f"{of}, such as {printable(orphans[0])}"))
     written = record.written(out, len(shards), len(shards) - len(due))
     return _with_fills(written, run, manifest) if task == "impute" and isinstance(run, RunFolder) else written
 
@@ -119,7 +119,7 @@ class _Record:
     ) -> None:
         self.manifest, self.due, self.total, self.progress = manifest, due, total, progress
         self.stamps = {source: stamp_of(shard.source) for source, shard in due.items()}
-        self.said: Counter[str] = Counter()
+        self.said: list[tuple[str, str]] = []  # the shard's name and a note about it
         self.bad: dict[str, tuple[int, str]] = {}
         self.saved = time.monotonic()
 
@@ -127,7 +127,7 @@ class _Record:
         shard = self.due[task.source]
         if result.error is None:
             self.manifest.add(shard, self.stamps[task.source], result)
-            self.said.update(result.said)
+            self.said += [(shard.name, text) for text in result.said]
         else:
             self.bad[shard.name] = result.error
         if self.progress is not None:
@@ -150,9 +150,29 @@ class _Record:
             raise _some_failed(self.bad, shards, out)
         entries = self.manifest.shards.values()
         outliers = [entry["outliers"] for entry in entries if "outliers" in entry]
-        said = [text if n == 1 else f"{text} (in {n:,} shards)" for text, n in self.said.items()]
         total = sum(entry["n"] for entry in entries)
-        return ShardsWritten(out, total, shards, left, sum(outliers) if outliers else None, tuple(said))
+        return ShardsWritten(out, total, shards, left, sum(outliers) if outliers else None, tuple(merged(self.said)))
+
+
+def merged(said: Iterable[tuple[str, str]]) -> list[str]:
+    """One note for all that differ only in numbers and in the name of their shard, from (name, note).
+
+    >>> merged([("a.csv", "3 gaps in a.csv"), ("b.csv", "4 gaps in b.csv"), ("b.csv", "no labels")])
+    ['3 gaps in a.csv (and similar in 1 other shard)', 'no labels']
+    """
+    alike: dict[str, list[str]] = {}
+    for name, text in sorted(said):
+        own = text.replace(Path(name).name, "") if name else text
+        alike.setdefault(re.sub(r"\d[\d,.]*", "", own), []).append(text)
+    return [_of_all(texts) for texts in alike.values()]
+
+
+def _of_all(texts: list[str]) -> str:
+    if len(texts) == 1:
+        return texts[0]
+    if len(set(texts)) == 1:
+        return f"{texts[0]} (in {len(texts):,} shards)"
+    return f"{texts[0]} (and similar in {counted(len(texts) - 1, 'other shard')})"
 
 
 def _refuse(out: Path, source: str, shards: Sequence[Shard]) -> None:
