@@ -120,3 +120,9 @@ def test_label_beside_pixels_without_header() -> None:
     turned = "\n".join(",".join(map(str, [*row[1:], row[0]])) for row in rows)
     assert dialect(turned, header="no").label == "column_65"
     assert dialect(text.replace("255", "300"), header="no").label is None
+
+
+def test_a_column_that_r_writes_with_row_names_is_told_from_thousands_with_spaces() -> None:
+    with pytest.raises(DataError, match="as R writes row names"):
+        dialect('"x"\n' + "".join(f'"{i}" {i / 7:.3f}\n' for i in range(1, 30)))
+    assert dialect("x\n" + "".join(f"{i} 250\n" for i in range(1, 30))).n_columns == 1

@@ -23,6 +23,7 @@ CANDIDATES = (",", ";", "\t", "|")  # and spaces, if they divide the rows better
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " ", "blank": " "}
 SAID = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes", " ": "spaces"}
 MOST_CLASSES = 100  # labels next to pixels are small numbers; EMNIST has 62 classes
+SPACED = Style(thousands=" ")
 OTHER_HEADER = 0.01  # factor for a delimiter that gives the first row another number of cells
 COUNTED = 8  # a first row 0, 1, 2, … of this length numbers the columns; a shorter one may be data
 
@@ -157,8 +158,10 @@ def _score(lines: list[str], delimiter: str) -> float:
     body = [cell for row in rows[1:] or rows for cell in row]
     styles = [PLAIN] if delimiter == "," else [PLAIN, Style(",")]
     numbers = max(sum(style.is_number(cell) for cell in body) for style in styles)
-    # R gives the column of row names no name; but a first row of one cell is likely divided by something else.
-    fits = 1.0 if len(rows[0]) in {n_cells, max(2, n_cells - 1)} else OTHER_HEADER
+    # R gives the column of row names no name; but a first row of one cell is likely divided by something else, unless
+    # it is by the spaces that R writes.
+    least = 1 if delimiter == " " and not all(SPACED.is_number(line.strip() or "0") for line in lines[1:]) else 2
+    fits = 1.0 if len(rows[0]) in {n_cells, max(least, n_cells - 1)} else OTHER_HEADER
     return fits * often / len(rows) * (1 + numbers / max(1, len(body)))
 
 
