@@ -137,3 +137,9 @@ def test_fault_138_the_fix_for_names_leaves_out_all_that_have_none_of_their_own(
     assert str(e.value.fix).endswith(" ".join(f"--drop-column {column}" for column in wanted))
     found = plan_columns(named(names, DataConfig(drop_columns=wanted)), DataConfig(drop_columns=wanted), name="t")
     assert found.features == (1, 2)
+
+
+def test_a_name_with_a_line_break_takes_one_line_of_the_fix() -> None:
+    with pytest.raises(DataError) as e:
+        match_columns(["day\nof sale", "price"], ["dayof sale", "price"])
+    assert e.value.fix == r'rename "day\nof sale" to "dayof sale"'

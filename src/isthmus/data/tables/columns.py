@@ -116,7 +116,7 @@ def _matching_fix(missing: list[str], extra: list[str]) -> str:
     if not missing:
         return "leave out the unknown columns with " + " ".join(f"--drop-column {quoted(c)}" for c in extra)
     near = get_close_matches(missing[0], extra, n=1)
-    return f'rename "{near[0]}" to "{missing[0]}"' if near else "add the missing columns"
+    return f'rename "{printable(near[0])}" to "{printable(missing[0])}"' if near else "add the missing columns"
 
 
 def refuse_bad_names(names: Sequence[str], dropped: Sequence[str], name: str, texts: Sequence[str] = ()) -> None:
