@@ -36,7 +36,7 @@ def test_what_was_filled_is_printed(tmp_path: Path, capsys: pytest.CaptureFixtur
     given = ["impute", str(tmp_path / "run"), str(tmp_path / "parts"), "-o", str(tmp_path / "out"), "--workers", "1"]
     assert run_guarded(build_app(), given) == 0
     printed = capsys.readouterr()
-    assert f"20 samples of 2 shards, 3 gaps filled, written to {tmp_path / 'out'}" in printed.out
+    assert f"20 samples of 2 shards, 3 missing values filled, written to {tmp_path / 'out'}" in printed.out
     assert '3 cells of column "b" filled: ' in printed.out
     assert run_guarded(build_app(), [*given, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -45,3 +45,6 @@ def test_what_was_filled_is_printed(tmp_path: Path, capsys: pytest.CaptureFixtur
         "0.csv": {"b": 1},
         "1.csv": {"b": 2},
     }
+    given[2:5:2] = [str(tmp_path / "parts" / "0.csv"), str(tmp_path / "full.csv")]
+    assert run_guarded(build_app(), given) == 2
+    assert "fix: leave out --workers\n" in capsys.readouterr().err  # --shards would not help

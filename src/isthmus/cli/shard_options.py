@@ -68,7 +68,7 @@ def wrote_shards(
 
     shards = shards_of(source, task, folders=sharding.folders, form=sharding.form)
     if not shards:
-        _refuse_without_shards(sharding)
+        _refuse_without_shards(task, sharding)
         return False
     unusable = [f"--{name}" for name in ("picture", "compare") if options.get(name) is not None]
     if unusable:
@@ -91,15 +91,16 @@ def wrote_shards(
     left = f"; {counted(written.left, 'shard')} already done" if written.left else ""
     outliers = "" if written.outliers is None else f", {counted(written.outliers, 'outlier')}"
     of = f"{counted(written.n, 'sample')} of {counted(written.shards, 'shard')}"
-    filled = "" if written.fills is None else f", {counted(written.fills.n_filled, 'gap')} filled,"
+    filled = "" if written.fills is None else f", {counted(written.fills.n_filled, 'missing value')} filled,"
     io.result(written.as_dict(), f"{of}{outliers}{filled} written to {written.path}{left}")
     return True
 
 
-def _refuse_without_shards(sharding: Sharding) -> None:
+def _refuse_without_shards(task: str, sharding: Sharding) -> None:
     asked = {"--format": sharding.form, "--workers": sharding.workers, "--dask": sharding.dask}
     given = [flag for flag, value in asked.items() if value is not None]
     if given:
         message = f"{' and '.join(given)}: only for a folder or pattern of tables or arrays, and INPUT is neither."
-        fix = f"leave out {' and '.join(given)}, or pass --shards for folders of images"
+        of_images = ", or pass --shards for folders of images" * (task != "impute")
+        fix = f"leave out {' and '.join(given)}{of_images}"
         raise UsageError("USAGE-SHARDS", message, fix=fix)

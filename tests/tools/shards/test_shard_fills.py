@@ -115,6 +115,18 @@ def test_tables_that_are_there_still_count(run: RunFolder, parts: Path, tmp_path
     assert entry["filled"] == {"drink": len(range(3, 30, 7)), "price": len(range(2, 30, 5))}
 
 
+@pytest.mark.parametrize("lacking", ["n", "filled", "spread"])
+def test_tables_are_filled_again_if_the_manifest_lacks_what_was_filled(
+    lacking: str, run: RunFolder, parts: Path, tmp_path: Path
+) -> None:
+    first, manifest = filled(run, parts, tmp_path / "full"), tmp_path / "full" / "MANIFEST.json"
+    whole = json.loads(manifest.read_text())
+    del whole["shards"]["part-0.csv"][lacking]
+    manifest.write_text(json.dumps(whole))
+    again = filled(run, parts, tmp_path / "full")
+    assert (again.left, again.fills) == (0, first.fills)
+
+
 def test_the_spread_of_all_is_that_of_their_cells(run: RunFolder) -> None:
     a = {"filled": {"price": 3, "drink": 1}, "spread": {"price": 1.0, "drink": 0.5}}
     b = {"filled": {"price": 1}, "spread": {"price": 3.0}}

@@ -136,8 +136,9 @@ def test_what_others_wrote_is_never_replaced(run: RunFolder, parts: Path, tmp_pa
     for place in (parts, parts / "codes", tmp_path):
         with pytest.raises(UsageError):
             processed(run, parts, place)
-    with pytest.raises(UsageError, match="is a single file, but the results of shards are a folder"):
-        processed(run, parts, tmp_path / "codes.csv")
+    for name in ("codes.csv", "codes.TSV"):
+        with pytest.raises(UsageError, match="is a single file, but the results of shards are a folder"):
+            processed(run, parts, tmp_path / name)
     assert sorted(path.name for path in parts.iterdir()) == [f"part-{i}.csv" for i in range(5)]
 
 

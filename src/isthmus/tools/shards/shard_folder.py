@@ -177,7 +177,7 @@ def _of_all(texts: list[str]) -> str:
 
 def _refuse(out: Path, source: str, shards: Sequence[Shard]) -> None:
     refuse_inputs(out, source, *[shard.source for shard in shards])
-    if out.suffix in {".csv", ".npy", ".parquet", ".npz"} or out.is_file():
+    if out.suffix.lower() in {".csv", ".tsv", ".npy", ".parquet", ".npz"} or out.is_file():
         message = f"{printable(out)} is a single file, but the results of shards are a folder of files."
         raise UsageError("USAGE-OUT", message, fix="name a folder with -o")
     folder = out.resolve()

@@ -17,6 +17,8 @@ from isthmus.version import __version__
 from isthmus.wording import printable
 
 FORMAT = 1
+NEEDED = {"in", "out", "n", "bytes", "sha256"}  # in every entry
+OF_TASK = {"score": {"outliers"}, "impute": {"filled", "spread"}}
 
 
 @dataclass
@@ -84,12 +86,12 @@ def _made_by(about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The manifest; empty if it is missing or unreadable, so that all shards are processed again."""
+    """The manifest; empty if it is missing, unreadable or incomplete, so that all shards are processed again."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         entries = known["shards"].values()
-        whole = known["format"] == FORMAT and isinstance(known["about"], dict)
-        return known if whole and all({"in", "out", "bytes", "sha256"} <= set(entry) for entry in entries) else {}
+        needed = NEEDED | OF_TASK.get(known["about"]["task"], set())
+        return known if known["format"] == FORMAT and all(needed <= set(entry) for entry in entries) else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
