@@ -127,6 +127,14 @@ def test_tables_are_filled_again_if_the_manifest_lacks_what_was_filled(
     assert (again.left, again.fills) == (0, first.fills)
 
 
+def test_tables_are_filled_again_if_the_errors_of_the_run_changed(run: RunFolder, parts: Path, tmp_path: Path) -> None:
+    other = RunFolder(Path(shutil.copytree(run.path, tmp_path / "run")))
+    filled(other, parts, tmp_path / "full")
+    shutil.rmtree(other.path / "latent" / "fill_errors")
+    assert filled(other, parts, tmp_path / "full").left == 0
+    assert filled(other, parts, tmp_path / "full").left == 3
+
+
 def test_the_spread_of_all_is_that_of_their_cells(run: RunFolder) -> None:
     a = {"filled": {"price": 3, "drink": 1}, "spread": {"price": 1.0, "drink": 0.5}}
     b = {"filled": {"price": 1}, "spread": {"price": 3.0}}

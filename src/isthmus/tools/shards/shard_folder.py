@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.errors import DataError, ResourceError, UsageError
+from isthmus.runs.fill_errors import PART
 from isthmus.runs.folder import RunFolder
 from isthmus.system.files import MANIFEST
 from isthmus.system.outputs import claimed, refuse_inputs
@@ -24,7 +25,7 @@ from isthmus.tools.shards.shard_fills import ShardFills
 from isthmus.tools.shards.shard_listing import Shard
 from isthmus.tools.shards.shard_manifest import ShardManifest, stamp_of
 from isthmus.tools.shards.shard_run import Workers, run_shards
-from isthmus.tools.shards.shard_task import ShardResult, ShardTask, weights_of
+from isthmus.tools.shards.shard_task import ShardResult, ShardTask, checksum, weights_of
 from isthmus.wording import counted, printable
 
 SAVED_EVERY = 2.0  # seconds between two manifests: after a kill, shards that are not in it are processed again
@@ -79,6 +80,9 @@ def process_shards(
         filled_schema(run)
     path, weights = os.path.abspath(run.path) if isinstance(run, RunFolder) else run, weights_of(run)
     about = {"task": task, "run": path, "weights": weights, "settings": dict(settings), "options": dict(options)}
+    if task == "impute" and isinstance(run, RunFolder):  # the values also depend on this part of the run
+        errors = run.path / "latent" / PART
+        about["fill_errors"] = checksum(errors)[1] if errors.is_dir() else None
     manifest = ShardManifest.open(out, about)
     orphans = manifest.forget_others(shards)
     there = each(manifest.is_done, shards, lambda _: None)  # in threads: checksums of possibly many gigabytes
