@@ -68,10 +68,10 @@ def find_overlap(
     in_train, in_test = numbers or (numbers_of(train), numbers_of(test))
     shared = np.intersect1d(in_train, in_test)
     first: dict[bytes, int] = {}
-    for row in np.flatnonzero(np.isin(in_train, shared)).tolist():
+    for row in np.flatnonzero(are_in(in_train, shared)).tolist():
         first.setdefault(_exact(train, row), row)
     count, pairs = 0, []
-    for row in np.flatnonzero(np.isin(in_test, shared)).tolist():
+    for row in np.flatnonzero(are_in(in_test, shared)).tolist():
         found = first.get(_exact(test, row))
         if found is not None:
             count += 1
@@ -92,7 +92,15 @@ def is_among(x: np.ndarray, numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
         same = x.astype(dtype)
     equal = (same == x) | ((same != same) & (x != x))  # a gap (NaN) does not equal itself
     kept = equal.reshape(len(x), -1).all(1)
-    return kept & np.isin(numbers_of(same), numbers)
+    return kept & are_in(numbers_of(same), numbers)
+
+
+def are_in(numbers: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Which of the uint64 `numbers` (n,) are among the `known` (m,), as `np.isin`.
+
+    By sorting, because NumPy 2.0 fails with whole numbers above 2**63 where few are known.
+    """
+    return np.isin(numbers, known, kind="sort")
 
 
 def numbers_of(x: np.ndarray) -> np.ndarray:

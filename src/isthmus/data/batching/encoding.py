@@ -198,8 +198,9 @@ def _encoded(raw: Tensor, block: Block) -> Iterator[Tensor]:
         return
     yield torch.where(gap, 0.0, _scaled(value, block))[:, None]
     for cycle in block.cycles:
-        angle = (value - MONDAY) % cycle * (2 * math.pi / cycle)
-        yield torch.stack([torch.where(gap, 0.0, angle.sin()), torch.where(gap, 0.0, angle.cos())], 1)
+        angle = ((value - MONDAY) % cycle * (2 * math.pi / cycle)).float()  # programs that run ONNX lack others
+        around = torch.stack([torch.where(gap, 0.0, angle.sin()), torch.where(gap, 0.0, angle.cos())], 1)
+        yield around.to(raw.dtype)
     yield gap.to(raw.dtype)[:, None]
 
 

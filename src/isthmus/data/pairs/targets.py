@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from isthmus.config import DataConfig
-from isthmus.data.hashing import numbers_of
+from isthmus.data.hashing import are_in, numbers_of
 from isthmus.data.objects import read_object
 from isthmus.data.pairs.pairing import have_names, paired
 from isthmus.data.read import read
@@ -48,7 +48,7 @@ class Targets(NamedTuple):
             what = f"{noisy.name} and {train.name} have no file names by which to find their clean samples"
             raise DataError("DATA-PAIRS", f"{what} in one target.", fix=LATER)
         made = self.of(noisy)
-        n = int(np.isin(numbers_of(made.x), numbers_of(train.x)).sum())
+        n = int(are_in(numbers_of(made.x), numbers_of(train.x)).sum())
         if n > SHARED * len(made):
             message = f"{noisy.name}: {n:,} of {counted(len(made), 'sample')} have the same clean ones as the "
             message += f"training data {train.name}: they are the same images, or others with the same names."
