@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from isthmus.config import DataConfig
 from isthmus.data.hashing import are_in, numbers_of
 from isthmus.data.objects import read_object
