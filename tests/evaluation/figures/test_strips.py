@@ -28,7 +28,7 @@ def test_pairs_stand_nearest_first_and_the_too_near_are_marked() -> None:
         gray(0.1, 0.5, 0.9), gray(0.2, 0.6, 1.0), np.array([0.3, 0.01234, 0.2]), ["a", "b", "c"], limit=0.1
     )
     told = texts(figure)
-    assert [t for t in told if t[0] == "0"] == ["0.0123 !", "0.2", "0.3"]
+    assert [t for t in told if t[0] == "0"] == ["0.0123 !", "0.200", "0.300"]
     assert [t for t in told if t in "abc"] == ["b", "c", "a"]
 
 
