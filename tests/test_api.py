@@ -246,7 +246,7 @@ def test_fault_89_a_model_of_before_says_that_it_has_no_medians(tmp_path: Path) 
     gap = pl.when(pl.int_range(4) == 1).then(None).otherwise(pl.col(columns[0]))
     rows.with_columns(gap.alias(columns[0])).write_csv(tmp_path / "gaps.csv")
     assert len(read_input(old, tmp_path / "whole.csv", {"missing": "median"})) == 4
-    with pytest.raises(DataError, match="gaps.csv: 1 missing value, and this model, from an older version") as caught:
+    with pytest.raises(DataError, match=r"gaps\.csv: 1 missing value, and this model, from an older version") as caught:
         read_input(old, tmp_path / "gaps.csv", {"missing": "median"})
     assert "--missing drop (1 of 4 rows left out)" in str(caught.value.fix)
     assert len(read_input(old, tmp_path / "gaps.csv", {"missing": "drop"})) == 3

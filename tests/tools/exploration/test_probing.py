@@ -114,7 +114,7 @@ def test_fault_91_a_group_counts_once_in_the_standard_error(tmp_path: Path) -> N
     assert "on 40 samples in 4 groups" in exploration_commands._probed(found)[-1]
     less = _without(frame, "who", tmp_path)
     assert "n_groups" not in probe_run(run, less)  # what was only inherited may be absent
-    with pytest.raises(DataError, match='less.csv has no column "who" for --group'):
+    with pytest.raises(DataError, match=r'less\.csv has no column "who" for --group'):
         probe_run(run, less, settings={"group": "who"})
 
 
