@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from isthmus.config import DataConfig
 from isthmus.data.read import read as read_source
 from isthmus.data.samples import Samples
-from isthmus.data.tables import frames, reading
+from isthmus.data.tables import frames, text
 from isthmus.data.tables.reading import read_table, samples_from_frame
 from isthmus.data.tables.text import chunks_of_lines
 from isthmus.errors import DataError, IsthmusError, ResourceError, UsageError
@@ -38,7 +38,7 @@ def read(tmp_path: Path):
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "chunks_of_lines", partial(chunks_of_lines, size=64))
+    monkeypatch.setattr(text, "chunks_of_lines", partial(chunks_of_lines, size=64))
 
 
 def labels_of(samples: Samples) -> list[str]:
@@ -250,7 +250,7 @@ def test_fault_26_larger_than_memory_is_refused_by_estimate(read, monkeypatch: p
 
 
 def test_fault_26_peak_is_about_the_final_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "chunks_of_lines", partial(chunks_of_lines, size=1 << 16))
+    monkeypatch.setattr(text, "chunks_of_lines", partial(chunks_of_lines, size=1 << 16))
     path = tmp_path / "t.csv"
     pl.DataFrame(RNG.integers(0, 256, (20_000, 100), dtype=np.uint8)).write_csv(path)
     tracemalloc.start()

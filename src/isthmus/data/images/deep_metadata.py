@@ -11,13 +11,12 @@ from PIL import Image
 
 from isthmus.data.images.carried_metadata import exif_of, fits_profile, info_of, is_usable
 from isthmus.data.images.deep_saving import DESCRIPTION, TEXT_TAGS, tiff_settings
-from isthmus.data.images.jpeg_2000_boxes import jpeg_2000_info
+from isthmus.data.images.jpeg_2000_boxes import EXIF_MARK, INCH_M, jpeg_2000_info
 from isthmus.data.images.pixels import opened
 
 CENTIMETERS, INCHES = 3, 2  # units of a TIFF's resolution; 1: none
-INCH_CM, INCH_M = 2.54, 0.0254
+INCH_CM = 2.54
 MOST_A_METER = 2**32 - 1  # pixels, the limit of PNG; a microscope's TIFF may have more
-EXIF_MARK = b"Exif\0\0"  # precedes EXIF data in a JPEG, but not in a PNG
 PROFILE_NAME = b"ICC profile\0\0"  # the name, then the compression method, Deflate
 
 

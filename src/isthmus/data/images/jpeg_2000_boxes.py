@@ -16,7 +16,8 @@ SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 CODESTREAM, HEADER = b"jp2c", b"jp2h"
 # How colors are specified: by an ICC profile of a simple kind, or of any kind; 1 stands for a number.
 RESTRICTED, ANY_PROFILE = 2, 3
-EXIF_ID, EXIF_MARK = b"JpgTiffExif->JP2", b"Exif\0\0"  # how Adobe's and ImageMagick's files hold EXIF data
+EXIF_ID = b"JpgTiffExif->JP2"  # precedes EXIF data in a JP2, as Adobe's and ImageMagick's programs write it
+EXIF_MARK = b"Exif\0\0"  # precedes it in a JPEG, but not in a PNG
 TIFF_MARKS = (b"II*\0", b"MM\0*")  # with which EXIF data begins
 INCH_M = 0.0254
 MOST = 2**16 - 1  # in two bytes
@@ -139,4 +140,4 @@ def _box(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I4s", len(content) + 8, name) + content
 
 
-__all__ = ["as_stored_colors", "jpeg_2000_info", "parsed", "with_info"]
+__all__ = ["EXIF_MARK", "INCH_M", "as_stored_colors", "jpeg_2000_info", "parsed", "with_info"]

@@ -19,7 +19,7 @@ from isthmus.data.tables.frames import ParquetFrame
 from isthmus.data.tables.gathered_cells import CELL_BYTES, LEAVE_OUT, gather_text
 from isthmus.data.tables.parsing import Parser
 from isthmus.data.tables.reading import names_of_header
-from isthmus.data.tables.text import chunks_of_lines, find_encoding
+from isthmus.data.tables.text import find_encoding, first_and_further
 from isthmus.system.memory import refuse_too_large
 
 
@@ -35,10 +35,7 @@ def read_cells(path: Path, options: DataConfig, schema: Schema) -> tuple[pl.Data
             refuse_too_large(frame.n_rows * len(frame.names) * CELL_BYTES, path.name, fix=LEAVE_OUT)
             return frame.block(range(len(frame.names))), PLAIN
         options = replace(options, encoding=find_encoding(file, options.encoding)[0])
-        file.rewind()
-        chunks = chunks_of_lines(file, options.encoding or "utf-8")
-        first = next((lines for lines in chunks if lines.data.strip()), None)
-        assert first is not None  # the file was read before, so it is not empty
+        first, chunks = first_and_further(file, options.encoding or "utf-8")
         dialect = find_dialect(first, options, name=file.name)
         names = as_asked(names_of_header(dialect, options), schema.names)
         plan = Plan(tuple(range(len(names))), None, False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -29,7 +29,7 @@ from isthmus.data.tables.mixed_tables import mixed_samples
 from isthmus.data.tables.nulled_frame import NulledFrame
 from isthmus.data.tables.parsing import Parser
 from isthmus.data.tables.reading import TEXTS, names_of_header, with_types, without_wrong_label
-from isthmus.data.tables.text import Lines, chunks_of_lines, find_encoding
+from isthmus.data.tables.text import find_encoding, first_and_further
 from isthmus.errors import DataError
 from isthmus.system.memory import refuse_too_large
 from isthmus.system.workers import Progress
@@ -61,7 +61,7 @@ def head_of(path: Path, options: DataConfig) -> Head:
         if file.head.startswith(PARQUET) and not file.gzipped:
             return _head_of_frame(path, options)
         encoding, _ = find_encoding(file, options.encoding)
-        first, _ = _chunks(file, encoding)
+        first, _ = first_and_further(file, encoding)
         dialect = find_dialect(first, options, name=file.name)
         texts, names = text_columns(first, dialect), names_of_header(dialect, options)
         others = [*texts, *code_columns(first, dialect)]
@@ -77,16 +77,6 @@ def _head_of_frame(path: Path, options: DataConfig) -> Head:
     others = [*texts, *(name for name, kind in types.items() if kind.is_temporal())]
     numbers = [name for name, kind in types.items() if kind.is_numeric()]
     return Head(path, names, texts, others, numbers, frame.n_rows * len(names) * CELL_BYTES)
-
-
-def _chunks(file: InputFile, encoding: str) -> tuple[Lines, Iterator[Lines]]:
-    """The first lines that are not blank, and an iterator over all further ones."""
-    file.rewind()
-    chunks = chunks_of_lines(file, encoding)
-    first = next((lines for lines in chunks if lines.data.strip()), None)
-    if first is None:
-        raise DataError("DATA-EMPTY", f"{file.name} contains only blank lines.", fix="export the table again")
-    return first, chunks
 
 
 def refuse_other_columns(heads: Sequence[Head], options: DataConfig) -> None:
@@ -223,7 +213,7 @@ def _gathered(
     if head.dialect is None:
         return part, gather_frame(NulledFrame.of(ParquetFrame(head.path), part), own, here, part)
     with InputFile(head.path) as opened:
-        first, chunks = _chunks(opened, head.encoding)
+        first, chunks = first_and_further(opened, head.encoding)
         found = gather_text(
             chain([first.after(head.dialect.header_lines)], chunks), Parser(head.dialect, here, part, options)
         )

@@ -29,9 +29,9 @@ from isthmus.data.tables.mixed_tables import mixed_samples, without_left_out
 from isthmus.data.tables.nulled_frame import NulledFrame
 from isthmus.data.tables.parsing import Parser
 from isthmus.data.tables.row_groups import table_of
-from isthmus.data.tables.text import Lines, chunks_of_lines, find_encoding
+from isthmus.data.tables.text import Lines, find_encoding, first_and_further
 from isthmus.data.tabular import Origin, samples_from_matrix
-from isthmus.errors import DataError, UsageError
+from isthmus.errors import UsageError
 from isthmus.system.heap import kept_memory
 from isthmus.wording import listed
 
@@ -111,11 +111,7 @@ def _from_text(
     file: InputFile, options: DataConfig, expected: Expected | None, guess_label: bool,
     mixed: bool = False, as_texts: bool = False,
 ) -> Samples:  # fmt: skip
-    file.rewind()
-    chunks = chunks_of_lines(file, options.encoding or "utf-8")
-    first = next((lines for lines in chunks if lines.data.strip()), None)
-    if first is None:
-        raise DataError("DATA-EMPTY", f"{file.name} contains only blank lines.", fix="export the table again")
+    first, chunks = first_and_further(file, options.encoding or "utf-8")
     dialect = find_dialect(first, options, name=file.name)
     if dialect.label and options.label is None and expected is None:
         options = replace(options, label=dialect.label)

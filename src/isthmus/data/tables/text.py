@@ -121,6 +121,19 @@ def chunks_of_lines(file: InputFile, encoding: str, *, size: int = CHUNK) -> Ite
         yield _checked(file, Lines(rest, row, offset))
 
 
+def first_and_further(file: InputFile, encoding: str) -> tuple[Lines, Iterator[Lines]]:
+    """From the beginning of the file: the first chunk that is not blank, and an iterator over all further ones.
+
+    Raises: DataError for a blank file; like `chunks_of_lines`.
+    """
+    file.rewind()
+    chunks = chunks_of_lines(file, encoding)
+    first = next((lines for lines in chunks if lines.data.strip()), None)
+    if first is None:
+        raise DataError("DATA-EMPTY", f"{file.name} contains only blank lines.", fix="export the table again")
+    return first, chunks
+
+
 def n_bytes(data: bytes, letter: str) -> int:
     """The number of occurrences of an ASCII letter; for frequent letters, ten times as fast as `bytes.count`."""
     found = np.frombuffer(data, np.uint8)
