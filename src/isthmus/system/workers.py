@@ -26,16 +26,11 @@ def each(
     Temporary errors of a network disk are retried. A lack of memory is not the fault of an item, and is raised. Ctrl-C
     stops after the tasks that have begun.
     """
-    chunks = list(_chunks(items, CHUNK))
-    results: list[Result | Exception] = []
-    pool = ThreadPoolExecutor(max_workers=min(usable_cores(), max(1, len(chunks))))
-    try:
-        for part in pool.map(lambda chunk: [_attempt(function, item) for item in chunk], chunks):
-            results += part
-            done(len(results))
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return results
+    found: list[Result | Exception] = []
+    for _, part in in_order(lambda chunk: [_attempt(function, item) for item in chunk], _chunks(items, CHUNK)):
+        found += part
+        done(len(found))
+    return found
 
 
 def results(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
